@@ -23,7 +23,7 @@ use rust_text::{Token, paths, tokens};
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("dataplane", &["dataplane", "model"]),
-    ("report", &["report", "dataplane", "model"]),
+    ("report", &["report", "io", "dataplane", "model"]),
     ("io", &["io", "dataplane", "model"]),
     ("control", &["control", "dataplane", "model"]),
     ("http", &["http"]),
@@ -74,7 +74,8 @@ const SYSTEM_NAMES: &[&str] = &[
 const MAX_LINES: usize = 400;
 
 /// Exceptions of rules: rule, part of the complaint, reason.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] =
+    &[("names", "src/http/body.rs", "the trait of hyper has an associated type of this name")];
 
 /// A source file: its path from the root of the repository, with `/`, and its text.
 struct Source {

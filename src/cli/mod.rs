@@ -10,6 +10,7 @@ mod check;
 mod exit;
 mod explain;
 mod export;
+mod impair;
 mod inputs;
 mod interfaces;
 mod lab;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::io::impair::ImpairmentCounts;
 use crate::io::udp::TargetReport;
 use crate::report::{DeliveryErrors, MirrorReport};
 
@@ -22,6 +23,10 @@ pub(super) fn report_table(report: &MirrorReport) -> String {
     }
     for (cause, count) in &report.dropped {
         sums.add_row([&*format!("dropped: {cause}"), &count.to_string(), ""]);
+    }
+    let impaired = report.impaired.iter().flat_map(ImpairmentCounts::by_name);
+    for (name, count) in impaired.filter(|(_, count)| *count > 0) {
+        sums.add_row([&*format!("impaired: {name}"), &count.to_string(), ""]);
     }
     if let Some(frames) = report.unaccounted.filter(|frames| *frames > 0) {
         sums.add_row(["not accounted for", &frames.to_string(), ""]);

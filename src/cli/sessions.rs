@@ -51,7 +51,7 @@ pub(super) struct SessionFlags {
     #[arg(long, value_name = "DIRECTION", value_enum)]
     direction: Option<DirectionFlag>,
 
-    /// Seed for the VXLAN network identifiers of sessions that have none.
+    /// Seed for the VXLAN network identifiers of sessions that have none, and for injected faults.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = number::at_least(0))]
     seed: u64,
 

@@ -196,7 +196,8 @@ impl Worker {
             return Ok(());
         }
         let copies = self.copies.get(..self.copy_count).unwrap_or_default();
-        let copies = Copies { table: &self.table, frames: burst, copies };
+        let (table, frames) = (&self.table, &**burst);
+        let copies = Copies { table, shared_table: table, frames, copies };
         sink.send(&copies, &mut self.drops)
     }
 

@@ -13,7 +13,7 @@ mod writer;
 use std::io;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use ::http::request::Parts;
 use tokio::sync::oneshot;
@@ -34,6 +34,8 @@ pub struct Endpoint {
     account: Arc<RwLock<Account>>,
     access: Access,
     jobs: Sender<Work>,
+    /// Dropped after the sender of its jobs, which ends the thread.
+    writer: WriterHandle,
     /// Returns the seconds since 1970.
     now_s: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Returns random bits for the ids of requests.
@@ -54,9 +56,20 @@ impl Endpoint {
     ) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&account), publish, persist, queue);
-        thread::Builder::new().name("ec2-writer".to_owned()).spawn(move || writer.run())?;
+        let thread = thread::Builder::new().name("ec2-writer".to_owned());
+        let thread = thread.spawn(move || writer.run())?;
+        let writer = WriterHandle { thread: Some(thread), is_awaited: false };
         let (now_s, draw) = (Box::new(now_s), Box::new(draw));
-        Ok(Self { account, access: Access::default(), jobs, now_s, draw })
+        Ok(Self { account, access: Access::default(), jobs, writer, now_s, draw })
+    }
+
+    /// Makes the end of the endpoint wait until all changes are executed and persisted and the store
+    /// is closed. It is for a data plane that applies changes before [`Publish::publish`] returns:
+    /// another one could make it wait.
+    #[must_use]
+    pub const fn with_awaited_end(mut self) -> Self {
+        self.writer.is_awaited = true;
+        self
     }
 
     /// Sets whose requests are accepted. By default any signature is accepted, and all requests
@@ -136,8 +149,8 @@ impl Endpoint {
     /// applied, so tasks of an asynchronous runtime must not call it.
     ///
     /// # Errors
-    /// The error of the function; or the change could not be persisted or applied, in which case
-    /// changes of records are undone.
+    /// The error of the function; or the change could not be persisted, which is tried again, or
+    /// not be applied.
     pub fn change_account(
         &self,
         change: impl FnOnce(&mut Account) -> Result<(), ApiError> + Send + 'static,
@@ -145,6 +158,21 @@ impl Endpoint {
         let change: AccountChange = Box::new(change);
         let replied = self.queue(Change::Account(change), uuid((self.draw)()));
         replied.blocking_recv().unwrap_or_else(|_| Err(not_executed())).map(drop)
+    }
+}
+
+/// The writer thread. Dropping it waits for the end of the thread, if this was requested.
+struct WriterHandle {
+    thread: Option<JoinHandle<()>>,
+    is_awaited: bool,
+}
+
+impl Drop for WriterHandle {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take().filter(|_| self.is_awaited) {
+            // An error means that the thread panicked, so it has ended.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! `/_traffic-mirror/`. What does not belong here: the EC2 API (`ec2`), AWS's rules (`control`), and
 //! the processing of a frame (`dataplane`).
 
+mod action;
 mod api;
 mod copy_formats;
 mod copy_sink;
@@ -20,6 +21,7 @@ mod randomness;
 mod snapshot;
 mod state;
 mod tables;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -38,10 +40,11 @@ pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
 pub use self::pins::InterfacePin;
 pub use self::play::{PlayInput, PlayOptions, Played};
 use self::randomness::{LabClock, Randomness};
-use self::snapshot::Totals;
 use self::state::LabState;
 use self::tables::LabTables;
+use self::totals::Totals;
 use crate::control::account::Account;
+use crate::control::vpc::synthetic_mac;
 use crate::control::{CompileOptions, with_network_ids};
 use crate::ec2::{Access, Endpoint};
 use crate::io::StopFlag;
@@ -51,12 +54,12 @@ use crate::model::{NetworkInterfaceId, Target, TargetId};
 #[derive(Clone)]
 pub struct Lab {
     shared: Arc<Shared>,
-    endpoint: Arc<Endpoint>,
 }
 
 /// What the threads of a laboratory share.
 struct Shared {
     options: LabOptions,
+    endpoint: Endpoint,
     account: Arc<RwLock<Account>>,
     tables: LabTables,
     copies: Arc<Mutex<CopyStore>>,
@@ -100,6 +103,7 @@ impl Lab {
             move || requests.draw(),
         )?;
         let shared = Shared {
+            endpoint: endpoint.with_access(access).with_awaited_end(),
             account,
             tables,
             copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),
@@ -111,14 +115,13 @@ impl Lab {
             stop: StopFlag::new(),
             options,
         };
-        let endpoint = Arc::new(endpoint.with_access(access));
-        Ok(Self { shared: Arc::new(shared), endpoint })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The EC2 endpoint, which answers requests with or without a socket.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.shared.endpoint
     }
 
     /// Removes everything that clients created, all copies and counters. Random numbers start again
@@ -134,7 +137,7 @@ impl Lab {
         self.shared.captures().clone_from(&options.captures);
         *self.shared.totals() = Totals::default();
         let initial = new_account(options, randomness);
-        self.endpoint.change_account(move |account| {
+        self.shared.endpoint.change_account(move |account| {
             account.replace(initial);
             Ok(())
         })?;
@@ -233,9 +236,18 @@ impl Shared {
 /// The account at the start and after a reset.
 fn new_account(options: &LabOptions, randomness: &Arc<Randomness>) -> Account {
     let LabOptions { registry, account_id, quotas, targets, .. } = options;
-    let registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
+    let mut registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
+    let interfaces = registry.network_interfaces().iter();
+    let ids: Vec<_> = interfaces.map(|interface| interface.id().clone()).collect();
+    for id in ids {
+        // Clients expect that every interface has one.
+        if let Some(interface) = registry.network_interface_mut(&id) {
+            interface.mac_address.get_or_insert(synthetic_mac(&id));
+        }
+    }
     let randomness = Arc::clone(randomness);
     let draw = move || randomness.draw();
-    Account::with_owner(account_id, registry, *quotas, targets.clone(), draw)
-        .with_virtual_interfaces()
+    let mut account = Account::with_owner(account_id, registry, *quotas, targets.clone(), draw);
+    account.use_virtual_interfaces();
+    account
 }

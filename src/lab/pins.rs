@@ -38,7 +38,7 @@ impl Lab {
             })?;
         }
         let interface_id = id.clone();
-        self.endpoint.change_account(move |account| {
+        self.shared.endpoint.change_account(move |account| {
             let registry = account.registry_mut();
             if registry.network_interface(&interface_id).is_none() {
                 registry.add_network_interface(NetworkInterface::new(interface_id.clone()))?;
@@ -67,7 +67,7 @@ impl Lab {
     pub fn pin_target(&self, id: &TargetId, addresses: Vec<SocketAddr>) -> Result<(), LabError> {
         self.check_target(id)?;
         let id = id.clone();
-        self.endpoint.change_account(move |account| {
+        self.shared.endpoint.change_account(move |account| {
             if let Some(target) = account.registry_mut().target_mut(&id) {
                 let mut addresses = addresses.into_iter();
                 target.address = addresses.next();

@@ -92,6 +92,7 @@ impl Lab {
         input: PlayInput,
         options: PlayOptions,
     ) -> Result<Played, LabError> {
+        self.check_interface(id)?;
         let played = match input {
             PlayInput::Frames(frames) => {
                 self.play_source(id, &mut FrameSource::new(frames), options)?
@@ -105,7 +106,7 @@ impl Lab {
                 self.play_capture(id, CaptureSource::open(&path), options)?
             }
         };
-        self.record_play(&played);
+        self.shared.totals().add(&played.report);
         Ok(played)
     }
 
@@ -183,6 +184,11 @@ impl Lab {
             Some(newest) => newest.number() == table.number(),
             None => table.sessions().is_empty(),
         }
+    }
+
+    fn check_interface(&self, id: &NetworkInterfaceId) -> Result<(), LabError> {
+        let is_known = self.account().registry().network_interface(id).is_some();
+        if is_known { Ok(()) } else { Err(unknown_interface(id)) }
     }
 
     /// The table of an interface. An interface without sessions has a table without sessions.

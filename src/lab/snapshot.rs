@@ -1,35 +1,12 @@
 //! The state of a laboratory as one JSON document.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::Lab;
-use super::play::Played;
+use super::totals::{SessionTotals, Totals};
 
 /// The version of the document.
 const VERSION: u32 = 1;
-
-/// The counters of all plays since the start or the last reset.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Totals {
-    plays: u64,
-    received: u64,
-    mirrored: u64,
-    mirrored_bytes: u64,
-    not_mirrored: BTreeMap<&'static str, u64>,
-    dropped: BTreeMap<&'static str, u64>,
-    /// Mirrored copies by session.
-    #[serde(skip)]
-    by_session: BTreeMap<String, SessionTotals>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-struct SessionTotals {
-    mirrored: u64,
-    mirrored_bytes: u64,
-    truncated: u64,
-}
 
 #[derive(Serialize)]
 struct Snapshot {
@@ -115,7 +92,7 @@ impl Lab {
         let sessions = ordered.into_iter().map(|session| {
             let id = session.id.as_ref().map(ToString::to_string).unwrap_or_default();
             SessionState {
-                totals: totals.by_session.get(&id).copied().unwrap_or_default(),
+                totals: totals.of_session(&id),
                 traffic_mirror_session_id: id,
                 session_number: session.number.value(),
                 virtual_network_id: session.virtual_network_id.map(|vni| vni.value()),
@@ -135,29 +112,6 @@ impl Lab {
             totals: totals.clone(),
         };
         serde_json::to_string(&snapshot).unwrap_or_default()
-    }
-
-    /// Adds the counters of a play.
-    pub(super) fn record_play(&self, played: &Played) {
-        let report = &played.report;
-        let mut totals = self.shared.totals();
-        totals.plays += 1;
-        totals.received += report.received;
-        totals.mirrored += report.mirrored;
-        totals.mirrored_bytes += report.mirrored_bytes;
-        for (reason, count) in &report.not_mirrored {
-            *totals.not_mirrored.entry(reason).or_default() += count;
-        }
-        for (cause, count) in &report.dropped {
-            *totals.dropped.entry(cause).or_default() += count;
-        }
-        for session in &report.sessions {
-            let id = session.traffic_mirror_session_id.clone();
-            let known = totals.by_session.entry(id).or_default();
-            known.mirrored += session.mirrored;
-            known.mirrored_bytes += session.mirrored_bytes;
-            known.truncated += session.truncated;
-        }
     }
 }
 

@@ -25,6 +25,12 @@ pub struct NetworkInterface {
     /// Whether it is listed only because the host has its device, or because a persisted session or
     /// target refers to it. It is removed when the device and all references are gone.
     pub is_discovered: bool,
+    /// The InterfaceType of EC2 if it is not `interface`, such as `efa`.
+    pub interface_type: Option<String>,
+    /// Whether a client detached it from its instance, so that it cannot become a source.
+    pub is_detached: bool,
+    /// When a client created it over the API, in seconds since 1970.
+    pub created_s: Option<u64>,
     /// The description, if given.
     pub description: Option<String>,
     /// The tags.
@@ -44,6 +50,9 @@ impl NetworkInterface {
             target_port: None,
             is_down: false,
             is_discovered: false,
+            interface_type: None,
+            is_detached: false,
+            created_s: None,
             description: None,
             tags: Tags::default(),
         }

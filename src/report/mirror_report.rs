@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::dataplane::{
     Counters, DropCause, MirrorTable, NotMirrored, SessionCounters, TargetIndex,
 };
+use crate::io::impair::ImpairmentCounts;
 
 /// The counters of a run. Its JSON form is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,9 @@ pub struct MirrorReport {
     pub dropped: BTreeMap<&'static str, u64>,
     /// The frames that were not mirrored, by reason.
     pub not_mirrored: BTreeMap<&'static str, u64>,
+    /// With fault injection only: what it did to mirrored copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impaired: Option<ImpairmentCounts>,
     /// The sessions, in the order of their evaluation.
     pub sessions: Vec<SessionSummary>,
     /// The targets of these sessions.
@@ -163,6 +167,7 @@ impl MirrorReport {
             mirrored_bytes: counters.mirrored_bytes(),
             dropped: dropped.filter(|(_, count)| *count > 0).collect(),
             not_mirrored: not_mirrored.filter(|(_, count)| *count > 0).collect(),
+            impaired: None,
             sessions: Vec::new(),
             targets: Vec::new(),
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
@@ -192,6 +197,11 @@ impl MirrorReport {
     /// Sets the number of unaccounted frames of a live run.
     pub const fn set_unaccounted(&mut self, frames: u64) {
         self.unaccounted = Some(frames);
+    }
+
+    /// Sets what fault injection did.
+    pub const fn set_impaired(&mut self, counts: Option<ImpairmentCounts>) {
+        self.impaired = counts;
     }
 
     /// One JSON object on one line.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::dataplane::{Counters, MirrorTable};
+use crate::io::impair::ImpairmentCounts;
 use crate::io::udp::TargetReport;
 
 /// The state and the counters of a run at one moment.
@@ -53,6 +54,8 @@ pub struct WorkerSnapshot {
     pub ring: RingSnapshot,
     /// Its datagrams by target; empty if it sent none.
     pub targets: Vec<TargetReport>,
+    /// What fault injection did; none without faults.
+    pub impaired: Option<ImpairmentCounts>,
 }
 
 /// The ring that the kernel writes frames to. Counts are since the worker started.
@@ -162,6 +165,9 @@ impl WorkerSnapshot {
         self.ring.drops += other.ring.drops;
         self.ring.overtruncated += other.ring.overtruncated;
         self.ring.unaccounted += other.ring.unaccounted;
+        if let Some(impaired) = other.impaired {
+            self.impaired.get_or_insert_default().add(&impaired);
+        }
         for report in other.targets {
             match self.targets.iter_mut().find(|known| {
                 (known.destination, known.device_index) == (report.destination, report.device_index)

@@ -12,6 +12,7 @@ use traffic_mirror::model::{
 
 /// Small quotas, so that they are reached.
 pub(crate) const QUOTAS: Quotas = Quotas {
+    network_interfaces: 2,
     sessions: 6,
     sessions_per_interface: 2,
     targets: 6,

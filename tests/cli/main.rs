@@ -9,6 +9,7 @@ mod contrib;
 mod files;
 mod hcl;
 mod help;
+mod impair;
 mod interfaces;
 mod lab;
 mod mistakes;

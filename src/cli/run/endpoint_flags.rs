@@ -20,8 +20,8 @@ pub(super) struct EndpointFlags {
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
     pub(super) state: Option<PathBuf>,
 
-    /// Change a quota of AWS: sessions, sessions-per-interface, targets, filters, rules-per-filter
-    /// or sources-per-target, for example rules-per-filter=100. May be given several times.
+    /// Change a quota of AWS: network-interfaces, sessions, sessions-per-interface, targets, filters,
+    /// rules-per-filter or sources-per-target, for example rules-per-filter=100. May be given several times.
     #[arg(long, value_name = "NAME=N", requires = "ec2_endpoint")]
     pub(super) quota: Vec<String>,
 

@@ -8,6 +8,7 @@ mod api_error;
 mod caller;
 mod devices;
 mod filters;
+mod interfaces;
 mod ownership;
 mod quotas;
 mod record_key;
@@ -26,10 +27,11 @@ mod undo;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use api_error::{ApiError, not_found};
+pub use api_error::{ApiError, interface_not_found, not_found};
 pub use caller::Caller;
 pub use devices::{HostDevices, InactiveTarget, returns_to_device};
 pub use filters::CreateFilter;
+pub use interfaces::CreateNetworkInterface;
 pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
@@ -46,7 +48,10 @@ use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;
 use super::derived_ids::{derived_rule_id, derived_session_id};
-use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
+use crate::model::{
+    Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, NetworkInterfaceId, SessionId,
+    TargetId,
+};
 
 /// The default owner of resources from configuration files: the account id that local emulators of
 /// AWS use by convention.
@@ -70,8 +75,10 @@ pub struct Account {
     quotas: Quotas,
     target_resolver: TargetResolver,
     devices: HostDevices,
-    /// Whether network interfaces exist in the account alone, without Linux devices.
+    /// Whether clients create and delete network interfaces.
     has_virtual_interfaces: bool,
+    /// The network interfaces that clients created.
+    network_interfaces: OwnershipIndex<NetworkInterfaceId>,
     sessions: OwnershipIndex<SessionId>,
     targets: OwnershipIndex<TargetId>,
     filters: OwnershipIndex<FilterId>,
@@ -116,6 +123,7 @@ impl Account {
             target_resolver,
             devices: HostDevices::default(),
             has_virtual_interfaces: false,
+            network_interfaces: OwnershipIndex::default(),
             sessions: OwnershipIndex::default(),
             targets: OwnershipIndex::default(),
             filters: OwnershipIndex::default(),
@@ -130,14 +138,6 @@ impl Account {
         };
         account.register_file_resources();
         account
-    }
-
-    /// The same account, whose network interfaces exist in the account alone: sources of sessions
-    /// need no Linux device.
-    #[must_use]
-    pub fn with_virtual_interfaces(mut self) -> Self {
-        self.has_virtual_interfaces = true;
-        self
     }
 
     /// All resources, without their owners.

@@ -123,6 +123,9 @@ impl Account {
     #[must_use]
     pub fn tags_of(&self, resource: &Resource) -> Option<&Tags> {
         match resource {
+            Resource::NetworkInterface(id) => {
+                self.registry.network_interface(id).map(|one| &one.tags)
+            }
             Resource::Session(id) => self.registry.session(id).map(|one| &one.tags),
             Resource::Target(id) => self.registry.target(id).map(|one| &one.tags),
             Resource::Filter(id) => self.registry.filter(id).map(|one| &one.tags),
@@ -133,6 +136,11 @@ impl Account {
     fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), ApiError> {
         self.mark_changed(resource.clone().into());
         match resource {
+            Resource::NetworkInterface(id) => {
+                if let Some(interface) = self.registry.network_interface_mut(&id) {
+                    interface.tags = tags;
+                }
+            }
             Resource::Session(id) => {
                 let Some(mut session) = self.registry.session(&id).cloned() else { return Ok(()) };
                 session.tags = tags;

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::api_error::{ApiError, not_found};
+use super::api_error::{ApiError, is_hex_id, not_found};
 use super::filters::session_name;
 use super::record_key::RecordKey;
 use super::target_resolver::set_addresses;
@@ -42,7 +42,7 @@ impl Account {
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
             return Ok(TargetId::new(&id)?);
         }
-        self.check_target_exists(&request.kind)?;
+        self.check_target_exists(caller, &request.kind)?;
         let addresses = self.addresses_of(&request.kind, &request.tags)?;
         if let TargetKind::NetworkInterface(id) = &request.kind
             && let Some(session) = self.registry.sessions_of(id).next()
@@ -138,22 +138,26 @@ impl Account {
         let interface = self.registry.network_interface(id);
         let first = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
         let (interface, address) = first.ok_or_else(|| no_known_address(noun, name, option))?;
-        let is_of_device = interface.device.is_some();
-        let named_by = if is_of_device { NamedBy::Client } else { NamedBy::User };
+        let is_of_client = interface.device.is_some() || self.network_interfaces.get(id).is_some();
+        let named_by = if is_of_client { NamedBy::Client } else { NamedBy::User };
         self.target_resolver.check_target(*address, named_by)?;
         Ok(Vec::new())
     }
 
     /// Checks that the interface of a target exists, or that its ARN or endpoint id is well-formed.
-    fn check_target_exists(&self, kind: &TargetKind) -> Result<(), ApiError> {
+    fn check_target_exists(&self, caller: &Caller<'_>, kind: &TargetKind) -> Result<(), ApiError> {
         match kind {
-            TargetKind::NetworkInterface(id) => self.check_interface_exists(id),
+            TargetKind::NetworkInterface(id) => self.check_interface_exists(caller, id),
             other => check_target_name(other),
         }
     }
 
-    fn check_interface_exists(&self, id: &NetworkInterfaceId) -> Result<(), ApiError> {
-        if self.registry.network_interface(id).is_some() {
+    fn check_interface_exists(
+        &self,
+        caller: &Caller<'_>,
+        id: &NetworkInterfaceId,
+    ) -> Result<(), ApiError> {
+        if self.visible_interface(caller, id.as_str()).is_ok() {
             return Ok(());
         }
         let message = format!("The interface ID '{id}' does not exist");
@@ -224,10 +228,4 @@ fn is_load_balancer(arn: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// Whether an id has the format of EC2: the prefix and 8 or 17 hexadecimal digits.
-pub(super) fn is_hex_id(id: &str, prefix: &str) -> bool {
-    let hex = id.strip_prefix(prefix).unwrap_or_default();
-    matches!(hex.len(), 8 | 17) && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

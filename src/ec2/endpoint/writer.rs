@@ -65,6 +65,8 @@ pub(super) struct Writer<Pub, Per> {
 /// An executed change whose response is not yet sent.
 struct AppliedChange {
     answer: Result<String, ApiError>,
+    /// Whether a function of the program made the change, which is not undone.
+    is_final: bool,
     touched: BTreeSet<NetworkInterfaceId>,
     created: Option<CreatedResource>,
     undo: UndoLog,
@@ -127,7 +129,8 @@ impl<Pub: Publish, Per: Persist> Writer<Pub, Per> {
         let mut applied: Vec<AppliedChange> =
             jobs.into_iter().map(|job| AppliedChange::execute(&mut locked, job)).collect();
         self.must_retry |= !undone.is_empty();
-        let has_changed = applied.iter().any(|change| !change.undo.is_empty());
+        let is_any_final = applied.iter().any(|change| change.is_final);
+        let has_changed = is_any_final || applied.iter().any(|change| !change.undo.is_empty());
         let committed = match has_changed || self.must_retry {
             true => commit(&mut locked, &mut self.persist),
             false => Ok(()),
@@ -135,6 +138,7 @@ impl<Pub: Publish, Per: Persist> Writer<Pub, Per> {
         match committed {
             Ok(()) => self.must_retry = false,
             Err(error) => {
+                self.must_retry |= is_any_final;
                 applied.iter_mut().rev().for_each(|change| change.fail(&mut locked, &error));
             }
         }
@@ -186,6 +190,7 @@ impl AppliedChange {
     /// Executes a change. A change that fails half-way is undone.
     fn execute(account: &mut Account, job: Job) -> Self {
         let Job { change, now_s, responder, wake } = job;
+        let is_final = matches!(change, Change::Account(_));
         let answer = match change {
             Change::Action(request) => {
                 actions::execute(account, &call(&request, responder.request_id(), now_s))
@@ -197,7 +202,7 @@ impl AppliedChange {
             account.undo(std::mem::take(&mut undo));
         }
         let touched = account.registry_mut().take_touched();
-        Self { answer, touched, created: account.take_created(), undo, responder, wake }
+        Self { answer, is_final, touched, created: account.take_created(), undo, responder, wake }
     }
 
     /// Undoes the change, because its batch cannot be persisted.
@@ -218,7 +223,7 @@ impl AppliedChange {
     /// Sends the response at once if the data plane has nothing to apply; otherwise returns the
     /// change to publish. A repeated request waits for the change of the first one.
     fn into_published(self, pending: &PendingChanges) -> Option<PublishedChange> {
-        let Self { answer, touched, created, undo, responder, wake } = self;
+        let Self { answer, touched, created, undo, responder, wake, .. } = self;
         let document = match answer {
             Ok(document) => document,
             Err(error) => {

@@ -1,0 +1,144 @@
+//! Reset, seed, clock, changes during a play, the state file, and the limit of stored copies.
+
+use std::thread;
+
+use testkit::memory_endpoint::send;
+use traffic_mirror::lab::{
+    CopyFormat, ExplainRequest, InterfacePin, Lab, LabErrorKind, LabOptions, PlayInput, PlayOptions,
+};
+
+use crate::resources::{Resources, SOURCE, eni, frame, options};
+
+fn play(lab: &Lab, frames: usize) -> traffic_mirror::lab::Played {
+    let frames = (0..frames).map(|number| frame(u16::try_from(number % 9999).unwrap()).into());
+    lab.play(&eni(SOURCE), PlayInput::Frames(frames.collect()), PlayOptions::default()).unwrap()
+}
+
+#[test]
+fn a_seed_determines_all_ids_also_after_a_reset() {
+    let seeded = |seed| LabOptions { seed, ..options() };
+    let lab = Lab::new(seeded(Some(7))).unwrap();
+    let first = Resources::create(&lab);
+    // Requests that only read do not change what follows.
+    lab.reset().unwrap();
+    send(lab.endpoint(), "Action=DescribeTrafficMirrorFilters");
+    assert_eq!(Resources::create(&lab), first);
+    assert_eq!(Resources::create(&Lab::new(seeded(Some(7))).unwrap()), first);
+    lab.reset().unwrap();
+    lab.set_seed(8);
+    assert_ne!(Resources::create(&lab), first);
+    let [one, two] = [(); 2].map(|()| Resources::create(&Lab::new(seeded(None)).unwrap()));
+    assert_ne!(one, two);
+}
+
+#[test]
+fn a_reset_removes_resources_copies_and_counters() {
+    let lab = Lab::new(options()).unwrap();
+    let resources = Resources::create(&lab);
+    assert_eq!(play(&lab, 10).report.mirrored, 10);
+    let before = lab.snapshot();
+    assert!(before.contains(&resources.session) && before.contains("\"copies\":10"), "{before}");
+    lab.reset().unwrap();
+    let after = lab.snapshot();
+    assert!(!after.contains("tms-") && !after.contains("tmt-"), "{after}");
+    assert!(after.contains("\"received\":0"), "{after}");
+    let error = lab.copies_as(&resources.target_id(), CopyFormat::Pcap).unwrap_err();
+    assert_eq!(error.kind, LabErrorKind::NotFound);
+    let played = play(&lab, 3);
+    assert_eq!(played.report.not_mirrored.get("no_session_matched"), Some(&3));
+    // The same request with the same token creates a new resource.
+    let form = "Action=CreateTrafficMirrorFilter&ClientToken=token";
+    assert_eq!(send(lab.endpoint(), form).0, 200);
+    lab.reset().unwrap();
+    assert_eq!(send(lab.endpoint(), &format!("{form}&Description=other")).0, 200);
+}
+
+#[test]
+fn resources_are_kept_in_a_state_file_until_a_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = Some(folder.path().join("lab.state"));
+    let with_state = || LabOptions { state: state.clone(), ..options() };
+    let resources = Resources::create(&Lab::new(with_state()).unwrap());
+    let lab = Lab::new(with_state()).unwrap();
+    assert!(lab.snapshot().contains(&resources.session));
+    assert_eq!(play(&lab, 2).report.mirrored, 2);
+    lab.reset().unwrap();
+    drop(lab);
+    let lab = Lab::new(with_state()).unwrap();
+    assert!(!lab.snapshot().contains("tms-"), "{}", lab.snapshot());
+}
+
+#[test]
+fn copies_beyond_the_limit_are_dropped_and_counted() {
+    // Each copy has 50 bytes of headers, 42 of the frame and 4 for its length.
+    let lab = Lab::new(LabOptions { copy_memory: 10 * 96, ..options() }).unwrap();
+    let resources = Resources::create(&lab);
+    let report = play(&lab, 100).report;
+    assert_eq!((report.received, report.mirrored), (100, 10));
+    assert_eq!(report.dropped.get("no_buffers"), Some(&90));
+    assert_eq!(lab.clear_copies(&resources.target_id()), Ok(10));
+    assert_eq!(play(&lab, 5).report.mirrored, 5);
+}
+
+#[test]
+fn a_session_that_is_deleted_during_a_play_mirrors_no_further_frames() {
+    let lab = Lab::new(options()).unwrap();
+    let resources = Resources::create(&lab);
+    let other = lab.clone();
+    let paced = PlayOptions { speed: "20kpps".parse().unwrap(), ..PlayOptions::default() };
+    let frames = (0..20_000).map(|_| frame(7).into()).collect();
+    let player =
+        thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
+    while !lab.copies_as(&resources.target_id(), CopyFormat::Ndjson).is_ok_and(|all| all.len() > 99)
+    {
+        thread::yield_now();
+    }
+    let delete =
+        format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={}", resources.session);
+    assert_eq!(send(lab.endpoint(), &delete).0, 200);
+    let report = player.join().unwrap().report;
+    let left = report.not_mirrored["no_session_matched"];
+    assert!(report.received == 20_000 && left > 0 && left < 20_000, "{report:?}");
+}
+
+#[test]
+fn pins_change_addresses_and_captures_of_interfaces() {
+    let lab = Lab::new(options()).unwrap();
+    let resources = Resources::create(&lab);
+    let error = lab.play(&eni(SOURCE), PlayInput::Pinned, PlayOptions::default()).unwrap_err();
+    assert_eq!(error.code, "MissingCapture");
+    let capture = format!("{}/pcaps/quickstart/input.pcap", env!("CARGO_MANIFEST_DIR"));
+    let pin = InterfacePin {
+        private_ip_addresses: Some(vec!["10.0.0.77".parse().unwrap()]),
+        capture: Some(capture.into()),
+        ..InterfacePin::default()
+    };
+    lab.pin_network_interface(&eni(SOURCE), pin).unwrap();
+    let played = lab.play(&eni(SOURCE), PlayInput::Pinned, PlayOptions::default()).unwrap();
+    assert!(played.report.mirrored > 0);
+    let target = resources.target_id();
+    lab.pin_target(&target, vec!["192.0.2.33:4790".parse().unwrap()]).unwrap();
+    let mut outer = Vec::new();
+    lab.clear_copies(&target).unwrap();
+    play(&lab, 1);
+    lab.for_each_copy(&target, |copy| outer.extend_from_slice(copy.outer)).unwrap();
+    assert_eq!(outer[26..34], [10, 0, 0, 77, 192, 0, 2, 33]);
+    assert_eq!(outer[36..38], 4790_u16.to_be_bytes());
+    let missing = InterfacePin { capture: Some("/nothing".into()), ..InterfacePin::default() };
+    let error = lab.pin_network_interface(&eni(SOURCE), missing).unwrap_err();
+    assert!(error.message.contains("/nothing"), "{error}");
+}
+
+#[test]
+fn an_explanation_names_the_session_and_counts_nothing() {
+    let lab = Lab::new(options()).unwrap();
+    let resources = Resources::create(&lab);
+    let request =
+        ExplainRequest { network_interface_id: eni(SOURCE), direction: None, frame: frame(1) };
+    let text = lab.explain(&request).unwrap();
+    assert!(text.contains("\"verdict\":\"mirrored\"") && text.contains(&resources.session));
+    assert!(text.contains("\"direction\":\"ingress\""), "{text}");
+    assert!(lab.snapshot().contains("\"received\":0"));
+    let unknown = ExplainRequest { network_interface_id: eni("eni-0"), ..request };
+    assert_eq!(lab.explain(&unknown).unwrap_err().kind, LabErrorKind::NotFound);
+}
