@@ -31,6 +31,13 @@ def test_frames_without_a_time_are_one_microsecond_apart() -> None:
     assert records(pcap(timed)) == [(5_000_000_123, FRAME), (5_000_001_123, FRAME)]
 
 
+def test_a_million_frames_without_a_time_last_a_second() -> None:
+    file = pcap([FRAME[:14]] * 1_000_001)
+    assert len(file) == 24 + 1_000_001 * 30
+    assert struct.unpack_from("<IIII", file, 24 + 999_999 * 30) == (0, 999_999_000, 14, 14)
+    assert struct.unpack_from("<IIII", file, 24 + 1_000_000 * 30) == (1, 0, 14, 14)
+
+
 def test_a_capture_is_played_as_it_is(tmp_path: Path) -> None:
     capture = pcap([FRAME])
     assert capture_bytes(capture) == capture

@@ -42,7 +42,7 @@ fn a_reset_removes_resources_copies_and_counters() {
     let after = lab.snapshot();
     assert!(!after.contains("tms-") && !after.contains("tmt-"), "{after}");
     assert!(after.contains("\"received\":0"), "{after}");
-    let error = lab.copies_as(&resources.target_id(), CopyFormat::Pcap).unwrap_err();
+    let error = lab.copies_as(&resources.target_id(), CopyFormat::Pcap, 0).unwrap_err();
     assert_eq!(error.kind, LabErrorKind::NotFound);
     let played = play(&lab, 3);
     assert_eq!(played.report.not_mirrored.get("no_session_matched"), Some(&3));
@@ -89,7 +89,9 @@ fn a_session_that_is_deleted_during_a_play_mirrors_no_further_frames() {
     let frames = (0..20_000).map(|_| frame(7).into()).collect();
     let player =
         thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
-    while !lab.copies_as(&resources.target_id(), CopyFormat::Ndjson).is_ok_and(|all| all.len() > 99)
+    while !lab
+        .copies_as(&resources.target_id(), CopyFormat::Ndjson, 0)
+        .is_ok_and(|all| all.len() > 99)
     {
         thread::yield_now();
     }

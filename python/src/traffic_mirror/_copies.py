@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import struct
 from array import array
 from bisect import bisect_right
@@ -11,8 +10,9 @@ from typing import Any, overload
 
 from ._errors import LabError
 
-# What the laboratory knows of one copy besides its bytes: session, rule, timestamp_ns.
-Details = Mapping[str, Any]
+# What the laboratory knows of copies besides their bytes: the sessions and rules (`origins`), and
+# columns with the index of the origin and the time of each copy.
+Columns = Mapping[str, Any]
 
 ETHERNET_LENGTH = 14
 IPV6_LENGTH = 40
@@ -20,29 +20,29 @@ UDP_LENGTH = 8
 VXLAN_LENGTH = 8
 GENEVE_LENGTH = 8
 LENGTH_PREFIX = struct.Struct(">I")
+# The columns of fewer copies are fetched at once, so that they remain after a reset.
+SMALL = 10_000
 
 
 class CopyBatch:
     """Copies of one target, in the order in which they were made, in one buffer."""
 
     def __init__(
-        self,
-        target: str,
-        buffer: bytes,
-        session_by_vni: Mapping[int, str] | None = None,
-        fetch_details: Callable[[], Sequence[Details]] | None = None,
+        self, target: str, first: int, buffer: bytes, fetch_columns: Callable[[], Columns]
     ) -> None:
         """Finds the copies in `buffer`, which has length-prefixed frames.
 
-        `session_by_vni` has the sessions whose VirtualNetworkId no other session has.
-        `fetch_details` returns the details of these copies, and of later ones.
+        `first` is the number of the first copy. `fetch_columns` returns the columns of these
+        copies, and of later ones.
         """
         self.target = target
         self.buffer = buffer
         self.starts = _starts(target, buffer)
-        self.session_by_vni = session_by_vni or {}
-        self._fetch_details = fetch_details
-        self._details: Sequence[Details] | None = None
+        self._first = first
+        self._fetch_columns = fetch_columns
+        self._columns: Columns | None = None
+        if 0 < len(self) <= SMALL:
+            self._read_columns()
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -52,25 +52,42 @@ class CopyBatch:
         starts = self.starts
         return self.buffer[starts[index] : starts[index + 1] - LENGTH_PREFIX.size]
 
-    def details(self, index: int) -> Details:
-        """What the laboratory knows of a copy besides its bytes. Fetched once, when it is used."""
-        if self._details is None:
-            self._details = self._read_details()
-        return self._details[index]
+    def inner(self, index: int) -> bytes:
+        """The mirrored frame of a copy."""
+        starts, buffer = self.starts, self.buffer
+        at = vxlan_offset(buffer, starts[index]) + VXLAN_LENGTH
+        return buffer[at : starts[index + 1] - LENGTH_PREFIX.size]
 
-    def _read_details(self) -> Sequence[Details]:
-        found = self._fetch_details() if self._fetch_details else []
-        count = len(self)
-        is_same = len(found) >= count and all(
-            self.outer(index).startswith(base64.b64decode(found[index]["outer"]))
-            for index in (0, count - 1)
-        )
+    def vni(self, index: int) -> int:
+        """The VXLAN network identifier of a copy."""
+        at = vxlan_offset(self.buffer, self.starts[index]) + 4
+        return int.from_bytes(self.buffer[at : at + 3], "big")
+
+    def origin(self, index: int) -> Mapping[str, Any]:
+        """The session and rule of a copy."""
+        columns = self._columns or self._read_columns()
+        origin: Mapping[str, Any] = columns["origins"][columns["origin"][index]]
+        return origin
+
+    def timestamp_ns(self, index: int) -> int:
+        """The time of the frame."""
+        columns = self._columns or self._read_columns()
+        return int(columns["timestamp_ns"][index])
+
+    def _read_columns(self) -> Columns:
+        found = self._fetch_columns()
+        last = len(self) - 1
+        is_same = found["first"] == self._first and len(found["origin"]) > last
+        if is_same:
+            origins = [found["origins"][found["origin"][index]] for index in (0, last)]
+            is_same = [one["vni"] for one in origins] == [self.vni(0), self.vni(last)]
         if not is_same:
             raise LabError(
                 "copies_removed",
                 f"target {self.target}: the laboratory was reset, or its copies were deleted, "
-                "before the rule or the timestamp of a copy was read",
+                "before the session, the rule or the time of a copy was read",
             )
+        self._columns = found
         return found
 
 
@@ -109,15 +126,12 @@ class Copy:
     @property
     def inner(self) -> bytes:
         """The mirrored frame, from its destination MAC address on, truncated to PacketLength."""
-        outer = self.outer
-        return outer[vxlan_offset(outer) + VXLAN_LENGTH :]
+        return self._batch.inner(self._index)
 
     @property
     def vni(self) -> int:
         """The VXLAN network identifier, which is the VirtualNetworkId of the session."""
-        outer = self.outer
-        at = vxlan_offset(outer) + 4
-        return int.from_bytes(outer[at : at + 3], "big")
+        return self._batch.vni(self._index)
 
     @property
     def target(self) -> str:
@@ -127,18 +141,18 @@ class Copy:
     @property
     def session(self) -> str:
         """The id of the session that mirrored the frame."""
-        known = self._batch.session_by_vni
-        return (known.get(self.vni) if known else None) or str(self._details["session"])
+        return str(self._origin["session"])
 
     @property
     def rule(self) -> int | None:
         """The RuleNumber of the rule that accepted the frame. None if a network service did."""
-        return self._details.get("rule")
+        rule: int | None = self._origin["rule"]
+        return rule
 
     @property
     def rule_id(self) -> str | None:
         """The id of the rule that accepted the frame, if it has one."""
-        return self._details.get("traffic_mirror_filter_rule_id")
+        return self._origin.get("traffic_mirror_filter_rule_id")
 
     @property
     def reason(self) -> str:
@@ -150,11 +164,11 @@ class Copy:
     @property
     def timestamp_ns(self) -> int:
         """The time of the frame, in nanoseconds since 1970."""
-        return int(self._details["timestamp_ns"])
+        return self._batch.timestamp_ns(self._index)
 
     @property
-    def _details(self) -> Details:
-        return self._batch.details(self._index)
+    def _origin(self) -> Mapping[str, Any]:
+        return self._batch.origin(self._index)
 
     def __bytes__(self) -> bytes:
         return self.outer
@@ -164,18 +178,21 @@ class Copy:
         return f"<Copy to {self.target}: VNI {self.vni}, {inner} bytes of the frame>"
 
 
-def vxlan_offset(outer: bytes) -> int:
-    """The index of the VXLAN header of a copy, also of one inside GENEVE."""
-    at = _udp_payload(outer, ETHERNET_LENGTH)
+def vxlan_offset(buffer: bytes, start: int) -> int:
+    """The index of the VXLAN header of the copy that begins at `start`, also inside GENEVE."""
+    # Nearly all copies: IPv4 without options, and not GENEVE, see below.
+    if buffer[start + 14] == 0x45 and not buffer[start + 44]:
+        return start + 42
+    at = _udp_payload(buffer, start + ETHERNET_LENGTH)
     # The protocol in a GENEVE header is IP. In a VXLAN header, these bytes are reserved and zero.
-    if outer[at + 2 : at + 4] in (b"\x08\x00", b"\x86\xdd"):
-        options_length = (outer[at] & 0x3F) * 4
-        at = _udp_payload(outer, at + GENEVE_LENGTH + options_length)
+    if buffer[at + 2 : at + 4] in {b"\x08\x00", b"\x86\xdd"}:
+        options_length = (buffer[at] & 0x3F) * 4
+        at = _udp_payload(buffer, at + GENEVE_LENGTH + options_length)
     return at
 
 
-def _udp_payload(packet: bytes, ip: int) -> int:
-    first = packet[ip]
+def _udp_payload(buffer: bytes, ip: int) -> int:
+    first = buffer[ip]
     ip_length = (first & 0x0F) * 4 if first >> 4 == 4 else IPV6_LENGTH
     return ip + ip_length + UDP_LENGTH
 
@@ -215,18 +232,11 @@ class Copies(Sequence[Copy]):
 
     def outer_frames(self) -> list[bytes]:
         """The bytes of all copies, which is faster than the attribute of each."""
-        prefix = LENGTH_PREFIX.size
-        frames: list[bytes] = []
-        for batch in self._batches:
-            buffer, starts = batch.buffer, batch.starts
-            ends = iter(starts)
-            next(ends)
-            frames += [buffer[start : end - prefix] for start, end in zip(starts, ends)]
-        return frames
+        return [batch.outer(index) for batch in self._batches for index in range(len(batch))]
 
     def inner_frames(self) -> list[bytes]:
         """The mirrored frames of all copies, which is faster than the attribute of each."""
-        return [outer[vxlan_offset(outer) + VXLAN_LENGTH :] for outer in self.outer_frames()]
+        return [batch.inner(index) for batch in self._batches for index in range(len(batch))]
 
     def __repr__(self) -> str:
         targets = ", ".join(f"{len(batch)} to {batch.target}" for batch in self._batches)

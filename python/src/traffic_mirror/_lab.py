@@ -14,7 +14,7 @@ from typing import Any, Union
 from . import _clients
 from ._binary import find_binary
 from ._capture import PlayInput, capture_bytes
-from ._copies import Copies, CopyBatch, Details
+from ._copies import Columns, Copies, CopyBatch
 from ._errors import LabError
 from ._events import EventStream
 from ._http import ApiClient, path_of
@@ -23,7 +23,7 @@ from ._process import LabProcess
 
 PCAP = "application/vnd.tcpdump.pcap"
 LENGTH_PREFIXED = "application/octet-stream"
-NDJSON = "application/x-ndjson"
+COLUMNS = "application/vnd.traffic-mirror.columns+json"
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -171,13 +171,15 @@ class Lab:
         if speed not in {None, "max"}:
             api.timeout_s = None  # A play lasts as long as its capture.
         with self._play_lock:
-            first = {
-                one["traffic_mirror_target_id"]: int(one["next_copy"])
-                for one in self.snapshot()["targets"]
-            }
+            first = self._next_copies()
             path = path_of("network-interfaces", eni, "frames")
             report = api.post(path, content, PCAP, query)
-            batches = self._batches_of_play(report, first)
+            targets = [
+                session["traffic_mirror_target_id"]
+                for session in report["sessions"]
+                if session["mirrored"]
+            ]
+            batches = [self._batch(one, first.get(one, 0)) for one in dict.fromkeys(targets)]
         decisions = [Decision(one) for one in report.pop("explain", None) or []]
         result = PlayResult(report, Copies(batches), decisions)
         if result.error is not None:
@@ -187,7 +189,11 @@ class Lab:
 
     def copies(self, target: str) -> Copies:
         """Returns all copies that were sent to a target since the last reset."""
-        return Copies([self._batch(target)])
+        counts = {
+            one["traffic_mirror_target_id"]: int(one["next_copy"]) - int(one["copies"])
+            for one in self.snapshot()["targets"]
+        }
+        return Copies([self._batch(target, counts.get(target, 0))])
 
     def capture(self, target: str, format: str = "pcap") -> bytes:
         """Returns all copies of a target as a file, `pcap` or `pcapng`."""
@@ -272,33 +278,21 @@ class Lab:
         """Returns an iterator over snapshots: the present one, and one after each change."""
         return EventStream(self._api().open("GET", "events", accept="text/event-stream"))
 
-    def _batches_of_play(
-        self, report: Mapping[str, Any], first: Mapping[str, int]
-    ) -> list[CopyBatch]:
-        """The copies of the play that returned this report. `first` has the number of the first
-        copy by target."""
-        vnis: dict[int, set[str]] = {}
-        targets: list[str] = []
-        for session in report["sessions"]:
-            if session["mirrored"]:
-                targets.append(session["traffic_mirror_target_id"])
-            known = vnis.setdefault(session["virtual_network_id"], set())
-            known.add(session["traffic_mirror_session_id"])
-        unique = {vni: next(iter(ids)) for vni, ids in vnis.items() if len(ids) == 1}
-        return [self._batch(one, first.get(one, 0), unique) for one in dict.fromkeys(targets)]
-
-    def _batch(
-        self, target: str, first: int = 0, session_by_vni: Mapping[int, str] | None = None
-    ) -> CopyBatch:
+    def _batch(self, target: str, first: int) -> CopyBatch:
         """The copies of a target from number `first` on."""
-        path, api, query = _copies_path(target), self._api(), {"first": first or None}
+        path, api, query = _copies_path(target), self._api(), {"first": first}
 
-        def fetch_details() -> list[Details]:
-            lines = api.send("GET", path, accept=NDJSON, query=query).splitlines()
-            return [json.loads(line) for line in lines]
+        def fetch_columns() -> Columns:
+            columns: Columns = json.loads(api.send("GET", path, accept=COLUMNS, query=query))
+            return columns
 
         buffer = api.send("GET", path, accept=LENGTH_PREFIXED, query=query)
-        return CopyBatch(target, buffer, session_by_vni, fetch_details)
+        return CopyBatch(target, first, buffer, fetch_columns)
+
+    def _next_copies(self) -> dict[str, int]:
+        """The number of the next copy of each target."""
+        targets = self.snapshot()["targets"]
+        return {one["traffic_mirror_target_id"]: int(one["next_copy"]) for one in targets}
 
     def _running(self) -> LabProcess:
         if self._process is None:
