@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 
 use clap::Args;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::exit::{Exit, Failure};
 use super::impair::ImpairFlags;
@@ -76,6 +79,11 @@ pub(super) struct LabFlags {
     /// Accept this name in the Host header besides localhost. May be given several times.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+
+    /// End when standard input is closed. A program that starts the laboratory with a pipe as
+    /// standard input thereby ends it, even if that program is killed.
+    #[arg(long)]
+    end_with_stdin: bool,
 }
 
 pub(super) fn run(flags: &LabFlags) -> Result<Exit, Failure> {
@@ -95,15 +103,24 @@ pub(super) fn run(flags: &LabFlags) -> Result<Exit, Failure> {
     let server = serve(listen, &lab, hosts, report)
         .map_err(|error| Failure::failed(format_args!("--listen `{listen}`: {error}")))?;
     announce(server.address())?;
-    let waited = wait_for_signal(&stop);
+    let waited = wait_for_end(&stop, flags.end_with_stdin);
     lab.stop();
     drop(server);
     waited.map_err(|error| Failure::failed(format_args!("waiting for signals: {error}")))?;
     Ok(Exit::Done)
 }
 
-/// Returns at the first signal that requests the end.
-fn wait_for_signal(stop: &StopFlag) -> io::Result<()> {
+/// Returns at the first signal that requests the end, or when standard input is closed.
+fn wait_for_end(stop: &StopFlag, ends_with_stdin: bool) -> io::Result<()> {
+    let closed = Arc::new(Notify::new());
+    if ends_with_stdin {
+        let notify = Arc::clone(&closed);
+        thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            // An input that cannot be read is closed too.
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            notify.notify_one();
+        })?;
+    }
     let runtime = Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         let [mut interrupt, mut terminate, mut hang_up] =
@@ -119,6 +136,7 @@ fn wait_for_signal(stop: &StopFlag) -> io::Result<()> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = hang_up.recv() => {}
+                () = closed.notified() => break,
             }
         }
         Ok(())

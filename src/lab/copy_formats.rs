@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::Lab;
+use super::copy_origins::columns;
 use super::copy_store::{CopyStore, StoredCopy};
 use super::error::LabError;
 use crate::dataplane::Sink;
@@ -24,6 +25,8 @@ pub enum CopyFormat {
     LengthPrefixed,
     /// One JSON object on a line for each copy; bytes are in base64 (RFC 4648, section 4).
     Ndjson,
+    /// A JSON object with the session, rule and time of each copy in columns, without bytes.
+    Columns,
 }
 
 #[derive(Serialize)]
@@ -47,6 +50,7 @@ impl CopyFormat {
             Self::Pcapng => "application/x-pcapng",
             Self::LengthPrefixed => "application/octet-stream",
             Self::Ndjson => "application/x-ndjson",
+            Self::Columns => "application/vnd.traffic-mirror.columns+json",
         }
     }
 
@@ -62,12 +66,14 @@ impl CopyFormat {
             "application/x-pcapng" => Some(Self::Pcapng),
             "application/octet-stream" => Some(Self::LengthPrefixed),
             "application/x-ndjson" | "application/json" => Some(Self::Ndjson),
+            "application/vnd.traffic-mirror.columns+json" => Some(Self::Columns),
             _ => None,
         };
         accept.to_ascii_lowercase().split(',').find_map(named).ok_or_else(|| {
             let message = format!(
                 "Accept `{accept}`: expected application/vnd.tcpdump.pcap, application/x-pcapng, \
-                 application/octet-stream or application/x-ndjson"
+                 application/octet-stream, application/x-ndjson or \
+                 application/vnd.traffic-mirror.columns+json"
             );
             LabError::invalid("NotAcceptable", message)
         })
@@ -75,19 +81,25 @@ impl CopyFormat {
 }
 
 impl Lab {
-    /// All copies of a target.
+    /// The copies of a target from number `first` on. The first copy since the start or the last
+    /// reset has the number 0, also after it was removed.
     ///
     /// # Errors
     /// [`LabError`]: the target does not exist.
-    pub fn copies_as(&self, target: &TargetId, format: CopyFormat) -> Result<Vec<u8>, LabError> {
+    pub fn copies_as(
+        &self,
+        target: &TargetId,
+        format: CopyFormat,
+        first: u64,
+    ) -> Result<Vec<u8>, LabError> {
         self.check_target(target)?;
         let store = self.copies();
         let needs_nanoseconds =
-            store.copies(target, 0).any(|copy| !copy.timestamp_ns.is_multiple_of(1000));
+            store.copies(target, first).any(|copy| !copy.timestamp_ns.is_multiple_of(1000));
         let precision = if needs_nanoseconds { Precision::Nano } else { Precision::Micro };
         // Writing to memory does not fail.
         let mut encoder = CopyEncoder::new(format, precision).map_err(LabError::failed)?;
-        encoder.encode(&store, target, 0).map_err(LabError::failed)
+        encoder.encode(&store, target, first).map_err(LabError::failed)
     }
 }
 
@@ -97,6 +109,7 @@ pub(super) enum CopyEncoder {
     Pcapng(PcapngSink<Vec<u8>>),
     LengthPrefixed,
     Ndjson,
+    Columns,
 }
 
 impl CopyEncoder {
@@ -107,6 +120,7 @@ impl CopyEncoder {
             CopyFormat::Pcapng => Self::Pcapng(PcapngSink::new(Vec::new(), Precision::Micro)?),
             CopyFormat::LengthPrefixed => Self::LengthPrefixed,
             CopyFormat::Ndjson => Self::Ndjson,
+            CopyFormat::Columns => Self::Columns,
         })
     }
 
@@ -120,6 +134,7 @@ impl CopyEncoder {
         match self {
             Self::LengthPrefixed => Ok(store.prefixed_bytes(target, first).to_vec()),
             Self::Ndjson => Ok(ndjson(store.copies(target, first))),
+            Self::Columns => Ok(columns(store, target, first)),
             Self::Pcap(writer) => {
                 for copy in store.copies(target, first) {
                     writer.write_record(copy.timestamp_ns, copy.bytes)?;

@@ -42,6 +42,8 @@ pub struct StoredCopy<'a> {
     pub inner: &'a [u8],
     /// Both.
     pub bytes: &'a [u8],
+    /// The index of the origin in the origins of the store.
+    pub(super) origin_index: u32,
 }
 
 /// The bytes of a copy before it is stored.
@@ -110,6 +112,11 @@ impl CopyStore {
         })
     }
 
+    /// The origins of all copies, also of those that were removed.
+    pub(super) fn origins(&self) -> &[CopyOrigin] {
+        &self.origins
+    }
+
     /// Adds a copy to those of a target. Returns false if the store is full.
     pub(super) fn push(&mut self, target: &TargetId, origin: u32, copy: &CopyBytes<'_>) -> bool {
         let [head, tail] = copy.inner;
@@ -145,6 +152,11 @@ impl CopyStore {
         known.map_or(0, |known| known.removed + u64::try_from(known.entries.len()).unwrap_or(0))
     }
 
+    /// The number of the first copy that is still there, from number `first` on.
+    pub(super) fn first_number(&self, target: &TargetId, first: u64) -> u64 {
+        self.by_target.get(target).map_or(0, |known| known.removed.max(first))
+    }
+
     /// The copies of a target with their lengths before them, from number `first` on.
     pub(super) fn prefixed_bytes(&self, target: &TargetId, first: u64) -> &[u8] {
         let Some(known) = self.by_target.get(target) else { return &[] };
@@ -172,7 +184,8 @@ impl CopyStore {
         let bytes = known.bytes.get(entry.start..end)?;
         let (outer, inner) = bytes.split_at_checked(usize::from(entry.outer_len))?;
         let origin = self.origins.get(usize::try_from(entry.origin).ok()?)?;
-        Some(StoredCopy { origin, timestamp_ns: entry.timestamp_ns, outer, inner, bytes })
+        let Entry { timestamp_ns, origin: origin_index, .. } = *entry;
+        Some(StoredCopy { origin, timestamp_ns, outer, inner, bytes, origin_index })
     }
 
     /// Removes the copies of a target. Returns their number.

@@ -10,6 +10,7 @@
 mod action;
 mod api;
 mod copy_formats;
+mod copy_origins;
 mod copy_sink;
 mod copy_store;
 mod error;

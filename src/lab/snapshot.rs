@@ -38,6 +38,8 @@ struct TargetState {
     addresses: Vec<String>,
     /// The number of stored copies.
     copies: usize,
+    /// The number of the next copy, for `GET targets/{tmt}/copies?first=`.
+    next_copy: u64,
 }
 
 #[derive(Serialize)]
@@ -75,6 +77,7 @@ impl Lab {
             traffic_mirror_target_id: target.id().to_string(),
             addresses: registry.target_addresses(target).map(|one| one.to_string()).collect(),
             copies: copies.count(target.id()),
+            next_copy: copies.next_number(target.id()),
         });
         let interfaces = registry.network_interfaces().iter().map(|interface| InterfaceState {
             network_interface_id: interface.id().to_string(),

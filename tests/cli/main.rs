@@ -11,6 +11,7 @@ mod hcl;
 mod help;
 mod impair;
 mod interfaces;
+mod lab;
 mod mistakes;
 mod outputs;
 mod receive;

@@ -44,7 +44,7 @@ fn a_reset_removes_resources_copies_and_counters() {
     let after = lab.snapshot();
     assert!(!after.contains("tms-") && !after.contains("tmt-"), "{after}");
     assert!(after.contains("\"received\":0"), "{after}");
-    let error = lab.copies_as(&resources.target_id(), CopyFormat::Pcap).unwrap_err();
+    let error = lab.copies_as(&resources.target_id(), CopyFormat::Pcap, 0).unwrap_err();
     assert_eq!(error.kind, LabErrorKind::NotFound);
     let played = play(&lab, 3);
     assert_eq!(played.report.not_mirrored.get("no_session_matched"), Some(&3));
@@ -91,7 +91,9 @@ fn a_session_that_is_deleted_during_a_play_mirrors_no_further_frames() {
     let frames = (0..20_000).map(|_| frame(7).into()).collect();
     let player =
         thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
-    while !lab.copies_as(&resources.target_id(), CopyFormat::Ndjson).is_ok_and(|all| all.len() > 99)
+    while !lab
+        .copies_as(&resources.target_id(), CopyFormat::Ndjson, 0)
+        .is_ok_and(|all| all.len() > 99)
     {
         thread::yield_now();
     }
@@ -157,7 +159,7 @@ fn faults_are_injected_into_the_copies_and_counted() {
     let counts = report.impaired.unwrap();
     assert!(counts.lost > 50 && counts.duplicated > 50, "{counts:?}");
     assert_eq!((report.received, report.mirrored), (1000, 1000));
-    let stored = |lab: &Lab| lab.copies_as(&resources.target_id(), CopyFormat::Pcap).unwrap();
+    let stored = |lab: &Lab| lab.copies_as(&resources.target_id(), CopyFormat::Pcap, 0).unwrap();
     let copies = testkit::records::read(&stored(&lab));
     assert_eq!(copies.len(), usize::try_from(1000 - counts.lost + counts.duplicated).unwrap());
     let again = Lab::new(impaired()).unwrap();

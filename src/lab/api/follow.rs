@@ -12,16 +12,17 @@ use crate::lab::copy_formats::CopyEncoder;
 use crate::lab::{CopyFormat, LabError};
 use crate::model::TargetId;
 
-/// Streams the stored copies of a target and all later ones, until the client disconnects.
+/// Streams the copies of a target from number `first` on, until the client disconnects.
 pub(super) fn stream(
     lab: &Lab,
     target: &TargetId,
     format: CopyFormat,
+    first: u64,
 ) -> Result<Response<Body>, LabError> {
     lab.check_target(target)?;
     let encoder = CopyEncoder::new(format, Precision::Nano).map_err(LabError::failed)?;
     let (sender, parts) = mpsc::channel(4);
-    tokio::spawn(send_parts(lab.clone(), target.clone(), encoder, sender));
+    tokio::spawn(send_parts(lab.clone(), (target.clone(), first), encoder, sender));
     let mut response = Response::new(Body::Stream(parts));
     set_media_type(&mut response, format.media_type());
     Ok(response)
@@ -29,18 +30,18 @@ pub(super) fn stream(
 
 async fn send_parts(
     lab: Lab,
-    target: TargetId,
+    (target, mut next): (TargetId, u64),
     mut encoder: CopyEncoder,
     sender: mpsc::Sender<Bytes>,
 ) {
     let mut changed = lab.subscribe_to_copies();
-    let (mut next, mut generation) = (0, None);
+    let mut generation = lab.copies().generation();
     while !lab.is_stopped() {
         changed.mark_unchanged();
         let encoded = {
             let store = lab.copies();
-            if generation != Some(store.generation()) {
-                (next, generation) = (0, Some(store.generation()));
+            if generation != store.generation() {
+                (next, generation) = (0, store.generation());
             }
             let first = std::mem::replace(&mut next, store.next_number(&target));
             encoder.encode(&store, &target, first)

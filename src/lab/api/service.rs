@@ -40,12 +40,13 @@ impl Service for LabService {
         };
         let route = match Route::read(request.method(), path) {
             Ok(Route::Events) => return events::stream(&self.lab),
-            Ok(Route::Copies(target)) => match follow_format(request.headers(), request.uri()) {
-                Ok(Some(format)) => {
-                    let streamed = follow::stream(&self.lab, &target, format);
+            Ok(Route::Copies(target)) => match selection(request.headers(), request.uri()) {
+                Ok(selected) if selected.follows => {
+                    let streamed =
+                        follow::stream(&self.lab, &target, selected.format, selected.first);
                     return streamed.unwrap_or_else(|error| answer::error(&error));
                 }
-                Ok(None) => Route::Copies(target),
+                Ok(_) => Route::Copies(target),
                 Err(error) => return answer::error(&error),
             },
             Ok(route) => route,
@@ -91,20 +92,32 @@ fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
     Ok(done())
 }
 
-/// The format of copies that are streamed; `None` if they are not.
-fn follow_format(headers: &HeaderMap, uri: &Uri) -> Result<Option<CopyFormat>, LabError> {
-    let follows = Query::parse(uri.query(), &["follow"])?.boolean("follow")?;
-    follows.then(|| copy_format(headers)).transpose()
+/// Which copies a client requests.
+struct CopySelection {
+    format: CopyFormat,
+    /// The number of the first copy.
+    first: u64,
+    /// Whether the response continues with later copies.
+    follows: bool,
 }
 
-fn copy_format(headers: &HeaderMap) -> Result<CopyFormat, LabError> {
+fn selection(headers: &HeaderMap, uri: &Uri) -> Result<CopySelection, LabError> {
+    let query = Query::parse(uri.query(), &["first", "follow"])?;
+    let number = |text: &str| {
+        let parsed = text.parse::<u64>();
+        parsed.map_err(|_| format!("first `{text}`: expected the number of a copy, from 0"))
+    };
     let accept = headers.get(header::ACCEPT).map(|value| value.to_str().unwrap_or_default());
-    CopyFormat::negotiate(accept)
+    Ok(CopySelection {
+        format: CopyFormat::negotiate(accept)?,
+        first: query.parsed("first", number)?.unwrap_or_default(),
+        follows: query.boolean("follow")?,
+    })
 }
 
 fn copies(lab: &Lab, target: &TargetId, head: &Parts) -> Answer {
-    let format = copy_format(&head.headers)?;
-    Ok(answer::bytes(format.media_type(), lab.copies_as(target, format)?))
+    let CopySelection { format, first, .. } = selection(&head.headers, &head.uri)?;
+    Ok(answer::bytes(format.media_type(), lab.copies_as(target, format, first)?))
 }
 
 fn interface_pin(body: &[u8]) -> Result<InterfacePin, LabError> {
