@@ -22,7 +22,7 @@ use crate::ec2::Upstream;
 use crate::http::HostNames;
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
-use crate::lab::{Lab, LabOptions, serve};
+use crate::lab::{Lab, LabEvent, LabOptions, serve};
 use crate::model::{NetworkInterface, NetworkInterfaceId};
 
 /// Serve the EC2 API of traffic mirroring without live interfaces, root or AWS.
@@ -94,7 +94,11 @@ pub(super) fn run(flags: &LabFlags) -> Result<Exit, Failure> {
         let allowed = hosts.allow(name);
         allowed.map_err(|error| Failure::usage(format_args!("--allow-host {error}")))?;
     }
-    let lab = Lab::new(options(flags)?).map_err(|error| match &flags.state {
+    let report = |event: LabEvent| match event {
+        LabEvent::TargetAddressUnknown(_) => terminal::warn(&event.to_string()),
+        LabEvent::TargetAddressKnown { .. } => terminal::notice(&event.to_string()),
+    };
+    let lab = Lab::with_events(options(flags)?, report).map_err(|error| match &flags.state {
         Some(path) => Failure::failed(format_args!("--state `{}`: {error}", path.display())),
         None => Failure::failed(error),
     })?;

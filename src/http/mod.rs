@@ -18,6 +18,7 @@ mod browser;
 mod connection;
 mod connection_table;
 mod error;
+mod health;
 mod host;
 mod limits;
 mod server;
@@ -26,6 +27,7 @@ mod tls;
 
 pub use body::Body;
 pub use error::HttpError;
+pub use health::healthy_text;
 pub use host::HostNames;
 pub use limits::Limits;
 pub use server::{Event, Options, Server, serve};

@@ -19,9 +19,11 @@ mod options;
 mod pins;
 mod play;
 mod randomness;
+mod selector;
 mod snapshot;
 mod state;
 mod tables;
+mod target_monitor;
 mod totals;
 
 use std::io;
@@ -39,14 +41,17 @@ pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
 pub use self::play::{PlayInput, PlayOptions, Played};
 use self::randomness::{LabClock, Randomness};
 use self::state::LabState;
-use self::tables::LabTables;
+use self::tables::{LabPublisher, LabTables};
+pub use self::target_monitor::LabEvent;
+use self::target_monitor::TargetMonitor;
 use self::totals::Totals;
 use crate::control::account::Account;
 use crate::control::vpc::synthetic_mac;
 use crate::control::{CompileOptions, with_network_ids};
 use crate::ec2::{Access, Endpoint, Upstream};
+use crate::http::healthy_text;
 use crate::io::StopFlag;
-use crate::model::{Target, TargetId};
+use crate::model::TargetId;
 
 /// A laboratory. Clones are the same laboratory.
 #[derive(Clone)]
@@ -77,6 +82,17 @@ impl Lab {
     /// The state file cannot be read or contradicts the resources of the options, or a thread cannot
     /// be started.
     pub fn new(options: LabOptions) -> io::Result<Self> {
+        Self::with_events(options, |_| {})
+    }
+
+    /// The same, with a function that receives events.
+    ///
+    /// # Errors
+    /// Those of [`Lab::new`].
+    pub fn with_events(
+        options: LabOptions,
+        report: impl Fn(LabEvent) + Send + 'static,
+    ) -> io::Result<Self> {
         let randomness = Arc::new(Randomness::default());
         randomness.restart(options.seed);
         let mut account = new_account(&options, &randomness);
@@ -86,6 +102,9 @@ impl Lab {
         let seed = options.seed.unwrap_or_default();
         let tables = LabTables::new(CompileOptions { seed, ..CompileOptions::default() });
         tables.replace(account.registry());
+        let mut monitor = TargetMonitor::new(Box::new(report));
+        monitor.update(account.registry());
+        let publisher = LabPublisher::new(tables.clone(), monitor);
         let account = Arc::new(RwLock::new(account));
         let clock = Arc::new(LabClock::default());
         let (time, requests) = (Arc::clone(&clock), Randomness::default());
@@ -93,7 +112,7 @@ impl Lab {
         let access = Access::Anyone(Arc::from(&*options.account_id));
         let endpoint = Endpoint::new(
             Arc::clone(&account),
-            tables.clone(),
+            publisher,
             state,
             move || time.now_s(),
             move || requests.draw(),
@@ -193,16 +212,13 @@ impl Lab {
         self.shared.stop.is_set()
     }
 
-    /// The health as text: `ok`, and a line for each target without an address.
+    /// The health as text: `ok`, and a line with the targets that have no address.
     #[must_use]
     pub fn health(&self) -> String {
         let account = self.account();
-        let registry = account.registry();
-        let has_none = |target: &&Target| registry.target_addresses(target).next().is_none();
-        let lines = registry.targets().iter().filter(has_none).map(|target| {
-            format!("target {} has no address: its copies are dropped\n", target.id())
-        });
-        std::iter::once("ok\n".to_owned()).chain(lines).collect()
+        let targets = account.registry().targets_without_address();
+        let targets: Vec<&str> = targets.map(|target| target.id().as_str()).collect();
+        healthy_text(&targets)
     }
 
     fn check_target(&self, target: &TargetId) -> Result<(), LabError> {

@@ -1,7 +1,9 @@
 //! The mirror tables of a laboratory, one for each network interface with sessions.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::target_monitor::TargetMonitor;
 use crate::control::{CompileOptions, InterfaceTables, Registry};
 use crate::dataplane::MirrorTable;
 use crate::ec2::{Publish, PublishedChange};
@@ -31,12 +33,25 @@ impl LabTables {
     }
 }
 
-impl Publish for LabTables {
+/// Applies changes of the account to the tables.
+pub(super) struct LabPublisher {
+    tables: LabTables,
+    monitor: TargetMonitor,
+}
+
+impl LabPublisher {
+    pub(super) const fn new(tables: LabTables, monitor: TargetMonitor) -> Self {
+        Self { tables, monitor }
+    }
+}
+
+impl Publish for LabPublisher {
     /// Compiles the tables before it returns. A play that is in progress takes its new table with
     /// its next burst.
     fn publish(&mut self, registry: &Registry, changes: Vec<PublishedChange>) {
         let touched = changes.iter().flat_map(|change| change.touched.iter().cloned());
-        self.locked().update(registry, touched.collect::<std::collections::BTreeSet<_>>());
+        self.tables.locked().update(registry, touched.collect::<BTreeSet<_>>());
+        self.monitor.update(registry);
         changes.into_iter().for_each(|change| (change.done)(Ok(())));
     }
 }

@@ -97,6 +97,7 @@ fn mistakes_of_clients_are_named() {
         (&format!("{line}?direction=up"), "", b"x", 400, "`up`"),
         (&format!("{line}?explane=1"), "", b"x", 400, "parameter `explane`"),
         ("POST network-interfaces/eni-0/frames", "", b"x", 404, "'eni-0' does not exist"),
+        ("POST network-interfaces/10.0.0.77/frames", "", b"x", 404, "`10.0.0.77`: expected an id"),
         ("GET targets/tmt-0/copies", "", b"", 404, "'tmt-0' does not exist"),
         ("GET targets/tmt-0/copies?follow=1", "", b"", 404, "'tmt-0' does not exist"),
         ("GET reset", "", b"", 405, "method GET: expected POST"),

@@ -167,3 +167,51 @@ fn faults_are_injected_into_the_copies_and_counted() {
     play(&again, 1000);
     assert_eq!(stored(&again), stored(&lab), "a seed determines the faults");
 }
+
+#[test]
+fn interfaces_are_found_by_address_instance_and_tag() {
+    let mut options = options();
+    let interface = options.registry.network_interface_mut(&eni(SOURCE)).unwrap();
+    interface.tags.insert("Name".to_owned(), "web".to_owned());
+    interface.tags.insert("Role".to_owned(), "x".to_owned());
+    let lab = Lab::new(options).unwrap();
+    let instances = lab.ec2("DescribeInstances", &[]).unwrap();
+    let ids: Vec<&str> = instances.split("<instanceId>").skip(1).collect();
+    let ids = ids.into_iter().map(|text| text.split('<').next().unwrap());
+    let found = ids.filter(|id| lab.find_interface(id) == Ok(eni(SOURCE))).count();
+    assert_eq!(found, 1, "{instances}");
+    for name in [SOURCE, "10.0.0.5", "web", "tag:Role=x"] {
+        assert_eq!(lab.find_interface(name), Ok(eni(SOURCE)), "{name}");
+    }
+    assert_eq!(lab.find_interface("10.0.0.9"), Ok(eni(crate::resources::SENSOR)));
+    assert_eq!(lab.find_interface("eni-00000099"), Ok(eni("eni-00000099")));
+    for name in ["db", "10.0.0.1", "tag:Role=y", ""] {
+        assert_eq!(lab.find_interface(name).unwrap_err().kind, LabErrorKind::NotFound, "{name}");
+    }
+    let pin = InterfacePin {
+        private_ip_addresses: Some(vec!["10.0.0.9".parse().unwrap()]),
+        ..InterfacePin::default()
+    };
+    lab.pin_network_interface(&eni("eni-00000003"), pin).unwrap();
+    assert_eq!(lab.find_interface("10.0.0.9").unwrap_err().code, "AmbiguousNetworkInterface");
+}
+
+#[test]
+fn a_target_without_an_address_is_reported_once_and_when_it_gets_one() {
+    let (sender, events) = std::sync::mpsc::channel();
+    let lab = Lab::with_events(options(), move |event| sender.send(event).unwrap()).unwrap();
+    let arn =
+        "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/net/ids/0123456789abcdef";
+    let target = lab.ec2("CreateTrafficMirrorTarget", &[("NetworkLoadBalancerArn", arn)]).unwrap();
+    let (_, behind) = target.split_once("<trafficMirrorTargetId>").unwrap();
+    let target = behind.split('<').next().unwrap();
+    let resources = Resources::create_session(&lab, target);
+    let report = play(&lab, 3).report;
+    assert_eq!((report.mirrored, report.dropped.get("no_target_address")), (0, Some(&3)));
+    assert_eq!(events.try_iter().count(), 1);
+    assert_eq!(lab.health(), format!("ok\ntargets without an address: {target}\n"));
+    lab.pin_target(&resources.target_id(), vec!["192.0.2.8:4789".parse().unwrap()]).unwrap();
+    let known = events.try_iter().next().unwrap().to_string();
+    assert!(known.contains(target) && known.contains("192.0.2.8:4789"), "{known}");
+    assert_eq!((play(&lab, 3).report.mirrored, &*lab.health()), (3, "ok\n"));
+}

@@ -42,7 +42,11 @@ pub(crate) struct Resources {
 impl Resources {
     pub(crate) fn create(lab: &Lab) -> Self {
         let target = format!("Action=CreateTrafficMirrorTarget&NetworkInterfaceId={SENSOR}");
-        let target = ec2(lab, &target, "trafficMirrorTargetId");
+        Self::create_session(lab, &ec2(lab, &target, "trafficMirrorTargetId"))
+    }
+
+    /// A session to a target.
+    pub(crate) fn create_session(lab: &Lab, target: &str) -> Self {
         let filter = ec2(lab, "Action=CreateTrafficMirrorFilter", "trafficMirrorFilterId");
         for direction in ["ingress", "egress"] {
             let rule = format!(
@@ -64,7 +68,7 @@ impl Resources {
         };
         let (session, network_id) =
             (element("trafficMirrorSessionId"), element("virtualNetworkId"));
-        Self { target, filter, session, network_id }
+        Self { target: target.to_owned(), filter, session, network_id }
     }
 
     pub(crate) fn target_id(&self) -> TargetId {

@@ -18,8 +18,7 @@ use crate::lab::error::LabError;
 use crate::lab::explain::frame_of_flow;
 use crate::lab::{CopyFormat, ExplainRequest, Lab};
 use crate::model::{
-    Direction, InterfacePin, InvalidValue, MacAddress, NetworkInterfaceId, TargetId, VXLAN_PORT,
-    parse_target_address,
+    Direction, InterfacePin, InvalidValue, MacAddress, TargetId, VXLAN_PORT, parse_target_address,
 };
 
 /// Answers the requests of a laboratory's port.
@@ -72,8 +71,12 @@ fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
         Query::parse(head.uri.query(), &[])?;
     }
     match route {
-        Route::Play(id) => return frames::play(lab, id, (head, body)),
-        Route::PinInterface(id) => lab.pin_network_interface(id, interface_pin(&body)?)?,
+        Route::Play(name) => {
+            return frames::play(lab, &lab.find_interface(name)?, (head, body));
+        }
+        Route::PinInterface(name) => {
+            lab.pin_network_interface(&lab.find_interface(name)?, interface_pin(&body)?)?;
+        }
         Route::Copies(id) => return copies(lab, id, head),
         Route::ClearCopies(id) => {
             let removed = lab.clear_copies(id)?;
@@ -85,7 +88,7 @@ fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
         Route::SetSeed => lab.set_seed(json::read::<SeedBody>(&body)?.seed),
         Route::SetClock => lab.set_clock(json::read::<ClockBody>(&body)?.now_s),
         Route::Snapshot | Route::Events => return Ok(document(lab.snapshot())),
-        Route::Explain => return Ok(document(lab.explain(&explain_request(&body)?)?)),
+        Route::Explain => return Ok(document(lab.explain(&explain_request(lab, &body)?)?)),
         Route::Health => return Ok(answer::bytes("text/plain; charset=utf-8", lab.health())),
         Route::OpenApi => return Ok(document(include_str!("openapi.json"))),
     }
@@ -144,7 +147,7 @@ fn target_addresses(body: &[u8]) -> Result<Vec<SocketAddr>, LabError> {
     body.addresses.iter().map(parse).collect::<Result<_, _>>().map_err(invalid)
 }
 
-fn explain_request(body: &[u8]) -> Result<ExplainRequest, LabError> {
+fn explain_request(lab: &Lab, body: &[u8]) -> Result<ExplainRequest, LabError> {
     let body: ExplainBody = json::read(body)?;
     let frame = match (body.flow, body.frame) {
         (Some(flow), None) => frame_of_flow(&flow)?,
@@ -157,7 +160,7 @@ fn explain_request(body: &[u8]) -> Result<ExplainRequest, LabError> {
             return Err(LabError::invalid("InvalidBody", message));
         }
     };
-    let id = NetworkInterfaceId::new(&body.network_interface_id).map_err(invalid)?;
+    let id = lab.find_interface(&body.network_interface_id)?;
     let direction = body.direction.as_deref().map(Direction::parse);
     let direction = direction.transpose().map_err(invalid)?;
     Ok(ExplainRequest { network_interface_id: id, direction, frame })

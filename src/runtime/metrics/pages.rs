@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::text::{ExpositionFormat, exposition};
-use crate::http::{Body, HttpError, Service};
+use crate::http::{Body, HttpError, Service, healthy_text};
 use crate::runtime::snapshot::Snapshot;
 
 /// Returns a snapshot of the run. It is called for every request.
@@ -87,14 +87,6 @@ impl Pages {
         let unhealthy = UnhealthyBody { status, missing, unaccounted, targets_without_address };
         let body = serde_json::to_string(&unhealthy).unwrap_or_default() + "\n";
         page(StatusCode::SERVICE_UNAVAILABLE, "application/json", body)
-    }
-}
-
-/// The text of a healthy run. A target without an address is no fault of the run, as in AWS.
-fn healthy_text(targets_without_address: &[&str]) -> String {
-    match targets_without_address {
-        [] => "ok\n".to_owned(),
-        some => format!("ok\ntargets without an address: {}\n", some.join(", ")),
     }
 }
 
