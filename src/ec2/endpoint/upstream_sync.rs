@@ -34,11 +34,13 @@ pub(in crate::ec2) struct UpstreamSync {
     now_s: Clock,
     /// The scope in which each interface was learned.
     scopes: Arc<Mutex<HashMap<NetworkInterfaceId, Scope>>>,
+    /// The addresses that were stored for each target.
+    stored: Arc<Mutex<HashMap<TargetId, Vec<SocketAddr>>>>,
 }
 
 impl UpstreamSync {
     pub(super) fn new(account: AccountHandle, upstream: Arc<Upstream>, now_s: Clock) -> Self {
-        Self { account, upstream, now_s, scopes: Arc::default() }
+        Self { account, upstream, now_s, scopes: Arc::default(), stored: Arc::default() }
     }
 
     pub(in crate::ec2) fn upstream(&self) -> &Upstream {
@@ -156,13 +158,18 @@ impl UpstreamSync {
         }
     }
 
-    /// Reads the addresses of the load balancers of targets, or of one load balancer.
+    /// Reads the addresses of the load balancers of targets, or of one load balancer, to which a
+    /// client has just added a target.
     pub(in crate::ec2) async fn refresh_load_balancers(&self, only: Option<&str>) {
         let mut by_arn: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
         for (id, arn) in self.account.read().load_balancer_targets() {
             if only.is_none_or(|only| only == arn) {
                 by_arn.entry(arn.to_owned()).or_default().push(id.clone());
             }
+        }
+        if only.is_none() {
+            let exists = |id: &TargetId| by_arn.values().flatten().any(|one| one == id);
+            self.stored().retain(|id, _| exists(id));
         }
         let key = self.upstream.last_scope().map(|scope| scope.access_key_id);
         let key = key.unwrap_or_else(|| "test".to_owned());
@@ -174,11 +181,25 @@ impl UpstreamSync {
                 // The load balancer does not exist.
                 Err(_) => Vec::new(),
             };
+            if only.is_some() {
+                // A reset may have removed a target of the same id.
+                self.stored().retain(|id, _| !targets.contains(id));
+            }
             self.store_addresses(targets, addresses).await;
         }
     }
 
+    /// Stores the addresses of targets that are not stored yet. Nothing is stored twice, because
+    /// that would compile the tables of all sessions of the target again.
     async fn store_addresses(&self, targets: Vec<TargetId>, addresses: Vec<SocketAddr>) {
+        let mut targets = targets;
+        targets.retain(|id| {
+            let before = self.stored().insert(id.clone(), addresses.clone());
+            before.unwrap_or_default() != addresses
+        });
+        if targets.is_empty() {
+            return;
+        }
         let change = move |account: &mut Account| {
             targets.iter().for_each(|id| account.learn_target(id, addresses.clone()));
             Ok(())
@@ -212,6 +233,10 @@ impl UpstreamSync {
             self.refresh().await;
             sleep(INTERVAL).await;
         }
+    }
+
+    fn stored(&self) -> MutexGuard<'_, HashMap<TargetId, Vec<SocketAddr>>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn scopes(&self) -> MutexGuard<'_, HashMap<NetworkInterfaceId, Scope>> {

@@ -7,14 +7,13 @@ use super::super::authenticate::{RejectedRequest, Request};
 use super::super::describe::is_unknown_filter;
 use super::super::form::Form;
 use super::super::http_response::response;
-use super::super::upstream::{Item, Page, Set};
+use super::super::upstream::{Page, Set};
+use super::exchange::{Relay, Relayed, rejected};
+use super::lists::{TAGS, without_duplicates};
 use super::page_token::{NextPage, PageToken};
 use super::tags::is_own_id;
-use super::{Relay, Relayed, interfaces, rejected};
-use crate::control::account::ApiError;
 
-/// The list of DescribeTags.
-const TAGS: Set = Set { name: "tagSet", keys: &["resourceId", "key"] };
+use crate::control::account::ApiError;
 
 /// Answers DescribeTags.
 pub(super) async fn describe_tags(relay: Relay<'_>, request: Request) -> Relayed {
@@ -147,16 +146,4 @@ pub(super) fn joined(relay: &Relay<'_>, document: Option<String>) -> Relayed {
 fn not_xml(relay: &Relay<'_>) -> RejectedRequest {
     let url = relay.upstream().url();
     rejected(ApiError::internal(format!("the answer of the upstream {url} is not XML")))
-}
-
-/// The own items without those that the other emulator has too, which describes them better.
-async fn without_duplicates(
-    relay: &Relay<'_>,
-    set: Set,
-    items: Vec<Item>,
-) -> Result<Vec<Item>, RejectedRequest> {
-    match set.name {
-        name if name == interfaces::INTERFACES.name => interfaces::only_own(relay, items).await,
-        _ => Ok(items),
-    }
 }

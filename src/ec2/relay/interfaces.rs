@@ -1,15 +1,11 @@
 //! DescribeNetworkInterfaces: the interfaces of the other emulator, and own ones.
 
-use super::super::authenticate::{RejectedRequest, Request};
-use super::super::upstream::{Item, Set};
+use super::super::authenticate::Request;
 use super::describe::{describe as describe_page, joined, own_items};
-use super::{Relay, Relayed, rejected};
+use super::exchange::{Relay, Relayed, rejected};
+use super::lists::INTERFACES;
 use crate::control::account::ApiError;
 use crate::model::NetworkInterfaceId;
-
-/// The list of DescribeNetworkInterfaces.
-pub(super) const INTERFACES: Set =
-    Set { name: "networkInterfaceSet", keys: &["networkInterfaceId"] };
 
 const IDS: &str = "NetworkInterfaceId";
 
@@ -63,18 +59,4 @@ pub(super) async fn describe(relay: Relay<'_>, request: Request) -> Relayed {
 fn not_found(id: &str) -> ApiError {
     let message = format!("The networkInterface ID '{id}' does not exist");
     ApiError::new("InvalidNetworkInterfaceID.NotFound", message)
-}
-
-/// The items of interfaces that the other emulator does not have.
-pub(super) async fn only_own(
-    relay: &Relay<'_>,
-    items: Vec<Item>,
-) -> Result<Vec<Item>, RejectedRequest> {
-    let id_of = |item: &Item| NetworkInterfaceId::new(item.key.first()?).ok();
-    let ids: Vec<NetworkInterfaceId> = items.iter().filter_map(id_of).collect();
-    let existing = relay.upstream().network_interfaces(&relay.scope, &ids).await;
-    let action = "DescribeNetworkInterfaces";
-    let existing = existing.map_err(|error| relay.unavailable(&error, action))?;
-    let is_own = |item: &Item| id_of(item).is_none_or(|id| !existing.contains_key(&id));
-    Ok(items.into_iter().filter(is_own).collect())
 }

@@ -16,34 +16,23 @@
 //! are new requests, without a valid signature, which emulators do not verify.
 
 mod describe;
+mod exchange;
 mod interfaces;
+mod lists;
 mod page_token;
 mod tags;
 
 use ::http::request::Parts;
-use ::http::{Method, Request as HttpRequest, Response};
+use ::http::{Method, Response};
 use bytes::Bytes;
 
+use self::exchange::{Relay, Relayed};
 use super::actions;
-use super::authenticate::{Principal, RejectedRequest, Request};
+use super::authenticate::{RejectedRequest, Request};
 use super::endpoint::{Endpoint, UpstreamSync};
 use super::http_response::response;
-use super::upstream::{Scope, Upstream, UpstreamError, is_load_balancer_service};
-use crate::control::account::ApiError;
+use super::upstream::is_load_balancer_service;
 use crate::model::NetworkInterfaceId;
-
-/// The response to a request, or the error to answer it with.
-type Relayed = Result<Response<Bytes>, RejectedRequest>;
-
-/// One request, and what answers it.
-struct Relay<'a> {
-    endpoint: &'a Endpoint,
-    sync: &'a UpstreamSync,
-    head: Parts,
-    body: Bytes,
-    principal: Principal,
-    scope: Scope,
-}
 
 /// Answers a request.
 pub(super) async fn answer(
@@ -54,19 +43,12 @@ pub(super) async fn answer(
 ) -> Response<Bytes> {
     let relayed = match endpoint.authenticate(&head, &body) {
         Ok(principal) => {
-            let scope = principal.scope();
-            let relay = Relay { endpoint, sync, head, body, principal, scope };
+            let relay = Relay::new((endpoint, sync), (head, body), principal);
             relay.answer().await
         }
         Err(rejected) => Err(rejected),
     };
     relayed.unwrap_or_else(|rejected| response(endpoint.answer_rejected(&rejected)))
-}
-
-impl Principal {
-    fn scope(&self) -> Scope {
-        Scope { access_key_id: self.access_key_id.clone(), region: self.region.clone() }
-    }
 }
 
 /// How a request to EC2 is answered.
@@ -103,22 +85,6 @@ impl Relay<'_> {
             "sts" => self.answer_sts().await,
             _ => self.answer_other_service().await,
         }
-    }
-
-    fn upstream(&self) -> &Upstream {
-        self.sync.upstream()
-    }
-
-    /// Forwards the request unchanged.
-    async fn forward(&self) -> Result<Response<Bytes>, UpstreamError> {
-        let request = HttpRequest::from_parts(self.head.clone(), self.body.clone());
-        self.upstream().forward(request).await
-    }
-
-    /// The error of an action that needs the emulator.
-    fn unavailable(&self, error: &UpstreamError, action: &str) -> RejectedRequest {
-        let format = self.principal.error_format(&self.head.headers);
-        RejectedRequest::new(error.of_action(action), format)
     }
 
     async fn answer_other_service(self) -> Relayed {
@@ -169,17 +135,6 @@ impl Relay<'_> {
             .map_err(|error| RejectedRequest::new(error, format))
     }
 
-    /// Forwards an action of EC2. After a change, what was learned is read again: a terminated
-    /// instance takes its interfaces and their sessions with it.
-    async fn forward_action(&self, request: Request) -> Relayed {
-        let answer = self.forward().await;
-        let answer = answer.map_err(|error| self.unavailable(&error, &request.action))?;
-        if answer.status().is_success() && actions::is_change(&request.action) {
-            self.sync.refresh().await;
-        }
-        Ok(answer)
-    }
-
     /// Answers an action for traffic mirroring, after the interface that it names was learned. The
     /// addresses of the load balancer of a new target are learned before its creation is answered.
     async fn answer_own(&self, request: Request) -> Relayed {
@@ -199,16 +154,6 @@ impl Relay<'_> {
         }
         Ok(answer)
     }
-
-    /// The answer of this endpoint alone.
-    async fn own(&self, request: Request) -> Response<Bytes> {
-        response(self.endpoint.answer(Ok(request)).await)
-    }
-}
-
-/// Rejects a request to EC2.
-fn rejected(error: ApiError) -> RejectedRequest {
-    RejectedRequest::of_ec2(error)
 }
 
 #[cfg(test)]

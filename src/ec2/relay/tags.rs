@@ -12,7 +12,7 @@ use super::super::authenticate::Request;
 use super::super::endpoint::Answer;
 use super::super::http_response::response;
 use super::super::upstream::append_to_message;
-use super::{Relay, Relayed, rejected};
+use super::exchange::{Relay, Relayed, rejected};
 use crate::control::account::ApiError;
 use crate::model::{FilterId, FilterRuleId, NetworkInterfaceId, SessionId, TargetId};
 
