@@ -33,10 +33,11 @@ fn tags_of_both_sides_are_listed_on_pages() {
     }
     let all = stack.send("Action=DescribeTags");
     let all: Vec<String> = all.all("resourceId").into_iter().map(str::to_owned).collect();
-    assert_eq!(all.len(), 14);
+    // And the tag Name of the own interface.
+    assert_eq!(all.len(), 15);
     for page_len in [None, Some(2)] {
         emulator.resources.lock().unwrap().page_len = page_len;
-        for max_results in [5, 6, 7, 8, 13, 14, 1000] {
+        for max_results in [5, 6, 7, 8, 13, 14, 15, 1000] {
             assert_eq!(pages(&stack, "Action=DescribeTags", "resourceId", max_results), all);
         }
     }
