@@ -34,6 +34,7 @@ use super::credentials::Access;
 use super::sts;
 use super::upstream::Upstream;
 use crate::control::account::{Account, ApiError};
+use crate::model::NetworkInterfaceId;
 
 /// The EC2 endpoint without its sockets.
 pub struct Endpoint {
@@ -106,6 +107,18 @@ impl Endpoint {
     #[must_use]
     pub fn upstream(&self) -> Option<&Upstream> {
         self.upstream_sync().map(UpstreamSync::upstream)
+    }
+
+    /// Learns a network interface of the emulator behind the endpoint, so that the account has it.
+    /// `name` is its id, a private address, the id of an instance, or the tag `Name` of an instance.
+    /// Returns its id; `None` if there is no emulator, if it does not answer, or if it does not have
+    /// the interface.
+    pub async fn learn_interface(&self, name: &str) -> Option<NetworkInterfaceId> {
+        let sync = self.upstream_sync()?;
+        let id = sync.upstream().find_interface(name).await.ok().flatten()?;
+        sync.learn_interface(&sync.upstream().scope(), &id).await.ok()?;
+        let account = read(&self.account);
+        account.registry().network_interface(&id).map(|known| known.id().clone())
     }
 
     pub(super) fn upstream_sync(&self) -> Option<&UpstreamSync> {

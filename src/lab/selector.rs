@@ -8,6 +8,12 @@ use crate::control::vpc::instance_id;
 use crate::model::{NetworkInterface, NetworkInterfaceId};
 
 impl Lab {
+    /// Whether an interface of this laboratory has a name; see [`Lab::find_interface`].
+    pub(super) fn has_interface(&self, text: &str) -> bool {
+        let found = self.find_interface(text);
+        found.is_ok_and(|id| self.account().registry().network_interface(&id).is_some())
+    }
+
     /// The network interface that a text names: its id, one of its private addresses, the id of its
     /// instance, the value of its tag `Name`, or a tag as `tag:KEY=VALUE`. An id of an interface that
     /// does not exist names itself.

@@ -8,6 +8,7 @@
 mod client;
 mod document;
 mod error;
+mod find;
 mod instances;
 mod interfaces;
 mod load_balancers;

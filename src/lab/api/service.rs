@@ -32,6 +32,22 @@ impl LabService {
     }
 }
 
+impl LabService {
+    /// The same route, with the id of an interface that only the emulator behind this laboratory
+    /// has. It is learned, so that it can be played and pinned.
+    async fn with_learned_interface(&self, route: Route) -> Route {
+        let (Route::Play(name) | Route::PinInterface(name)) = &route else { return route };
+        if self.lab.has_interface(name) {
+            return route;
+        }
+        match (self.lab.endpoint().learn_interface(name).await, &route) {
+            (Some(id), Route::Play(_)) => Route::Play(id.to_string()),
+            (Some(id), _) => Route::PinInterface(id.to_string()),
+            (None, _) => route,
+        }
+    }
+}
+
 impl Service for LabService {
     async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
         let Some(path) = request.uri().path().strip_prefix(PREFIX) else {
@@ -51,6 +67,7 @@ impl Service for LabService {
             Ok(route) => route,
             Err(error) => return answer::error(&error),
         };
+        let route = self.with_learned_interface(route).await;
         let lab = self.lab.clone();
         let respond = move || {
             let (head, body) = request.into_parts();
