@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
+use super::parameters::ParameterFlags;
 use super::{sessions, terminal};
 use crate::control::{CompileOptions, compile, render};
 use crate::dataplane::{EngineStats, MirrorTable};
@@ -29,6 +30,9 @@ pub(super) struct CheckFlags {
     #[arg(long, value_name = "FILE", required = true)]
     config: Vec<PathBuf>,
 
+    #[command(flatten)]
+    parameters: ParameterFlags,
+
     /// Append comments with the cost of the compiled rules: engine, look-ups for each packet,
     /// memory.
     #[arg(long)]
@@ -36,7 +40,7 @@ pub(super) struct CheckFlags {
 }
 
 pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
-    let registry = sessions::read_config(&flags.config)?;
+    let registry = sessions::read_config(&flags.config, &flags.parameters.values()?)?;
     let mut out = terminal::stdout();
     let mut text = render::to_toml(&registry);
     if flags.stats {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::Failure;
+use super::parameters::ParameterFlags;
 use super::{number, terminal};
+use crate::control::config::ParameterValues;
 use crate::control::{CompileOptions, Registry, compile, config};
 use crate::dataplane::MirrorTable;
 use crate::io::capture::CaptureSource;
@@ -26,6 +28,9 @@ pub(super) struct SessionFlags {
     /// several times; the files are read as one.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
+
+    #[command(flatten)]
+    parameters: ParameterFlags,
 
     /// Without --config: mirror everything to this address. The port defaults to 4789; write an
     /// IPv6 address with a port as [2001:db8::1]:4789.
@@ -87,7 +92,7 @@ impl SessionFlags {
     pub(super) fn registry(&self) -> Result<Registry, Failure> {
         match &self.target {
             Some(target) => self.accept_all_registry(target),
-            None => read_config(&self.config),
+            None => read_config(&self.config, &self.parameters.values()?),
         }
     }
 
@@ -115,9 +120,9 @@ impl SessionFlags {
         CompileOptions { seed: self.seed, source_address: self.source, ..CompileOptions::default() }
     }
 
-    /// The configuration files.
-    pub(super) fn files(&self) -> &[PathBuf] {
-        &self.config
+    /// The files from which the sessions are read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.config.iter().cloned().chain(self.parameters.files()).collect()
     }
 
     /// Whether `--target` or `--config` was given.
@@ -180,14 +185,17 @@ fn ranged<T>(
         .map_err(|invalid| Failure::usage(InvalidValue::new(option, text, invalid.expected)))
 }
 
-/// Reads configuration files as one. Prints the warnings; fails with all errors.
-pub(super) fn read_config<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failure> {
+/// Reads configuration files as one, with values for infrastructure code. Prints the warnings; fails with all errors.
+pub(super) fn read_config<P: AsRef<Path>>(
+    files: &[P],
+    values: &ParameterValues,
+) -> Result<Registry, Failure> {
     if files.iter().filter(|path| is_standard_input(path.as_ref())).count() > 1 {
         return Err(Failure::usage(
             "--config `-`: expected at most once, because standard input can be read only once",
         ));
     }
-    let read = config::read_files(files).into_result();
+    let read = config::read_files_with(files, values).into_result();
     let (registry, warnings) = read.map_err(|error| match captures_among(files) {
         captures if captures.is_empty() => Failure::usage(error),
         captures => Failure::usage(captures.join("\n")),

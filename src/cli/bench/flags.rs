@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::super::exit::Failure;
+use super::super::parameters::ParameterFlags;
 use super::super::sessions;
 use super::compare::CompareFlags;
 use super::generate_flags::GenerateFlags;
@@ -43,6 +44,9 @@ pub(in super::super) struct BenchFlags {
     /// Configuration; the rules of its first network interface that has sessions are measured.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
+
+    #[command(flatten)]
+    parameters: ParameterFlags,
 
     #[command(flatten)]
     generate: GenerateFlags,
@@ -223,7 +227,7 @@ impl BenchFlags {
         if !self.config.is_empty() {
             let names = self.config.iter().map(|path| path.display().to_string());
             let name = names.collect::<Vec<_>>().join(" ");
-            let registry = Box::new(sessions::read_config(&self.config)?);
+            let registry = Box::new(sessions::read_config(&self.config, &self.parameters.values()?)?);
             return Ok(RuleSource::Registry { name, registry });
         }
         let counts = swept.or_else(|| self.generate.rules.map(|count| vec![count]));

@@ -14,7 +14,7 @@ const NOT_IN_API: [&str; 5] = ["address", "addresses", "mtu", "device", "rate_li
 
 /// The errors and warnings found so far.
 pub(super) struct ProblemCollector<'t> {
-    texts: &'t Texts<'t>,
+    texts: Texts<'t>,
     errors: Vec<PendingProblem>,
     warnings: Vec<PendingProblem>,
     /// Lines with a syntax error: the number of the text, and the line.
@@ -40,10 +40,20 @@ struct PendingProblem {
 
 impl<'t> ProblemCollector<'t> {
     /// `incomplete` means that further texts could not be read.
-    pub(super) fn new(texts: &'t Texts<'t>, incomplete: bool) -> Self {
+    pub(super) fn new(texts: Texts<'t>, incomplete: bool) -> Self {
         let (errors, warnings, damaged_lines) = (Vec::new(), Vec::new(), HashSet::new());
         let (terraform_texts, reported) = (HashSet::new(), HashSet::new());
         Self { texts, errors, warnings, damaged_lines, incomplete, terraform_texts, reported }
+    }
+
+    /// Adds a text that another one names. Returns its index.
+    pub(super) fn add_text(&mut self, name: String, format: Format, text: String) -> usize {
+        self.texts.push(name, format, text)
+    }
+
+    /// The name of the text of `position`.
+    pub(super) fn text_name(&self, position: SourcePosition) -> &str {
+        self.texts.name(position.text)
     }
 
     /// The spelling of a key of the TOML schema in the text of `position`.
@@ -90,7 +100,7 @@ impl<'t> ProblemCollector<'t> {
 
     /// Whether the configuration has no text at all.
     pub(super) fn has_no_text(&self) -> bool {
-        self.texts.iter().next().is_none()
+        self.texts.is_empty()
     }
 
     /// Whether a part of the configuration could not be read, so that a resource that seems to be
@@ -221,10 +231,10 @@ impl<'t> ProblemCollector<'t> {
         let Self { texts, mut errors, mut warnings, damaged_lines, .. } = self;
         if is_incomplete {
             let damaged_texts = damaged_lines.iter().map(|(text, _)| *text).collect();
-            errors.retain(|found| found.is_certain(texts, &damaged_lines, &damaged_texts));
+            errors.retain(|found| found.is_certain(&texts, &damaged_lines, &damaged_texts));
             warnings.clear();
         }
-        (resolve(texts, errors), resolve(texts, warnings))
+        (resolve(&texts, errors), resolve(&texts, warnings))
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 use super::filters::{FILTER, RULE};
+use super::parameter_values::ParameterValues;
 use super::references::{References, Resolution};
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
@@ -40,6 +41,7 @@ pub(super) fn is_state_or_plan(root: &Node<'_>) -> bool {
 /// Reads the resources of a state or a plan.
 pub(super) fn read<'a>(
     root: &Node<'a>,
+    _values: &ParameterValues,
     into: &mut ResourceSet<'a>,
     out: &mut ProblemCollector<'_>,
 ) {
