@@ -77,6 +77,8 @@ pub enum Event {
     StateWritable,
     /// The endpoint has no state file: its resources are lost on exit.
     StateNotKept,
+    /// A client created or changed the rule with this ID, which matches only protocol 0, HOPOPT.
+    RuleOfProtocolZero(String),
     /// Metrics are served at this address.
     MetricsServed(SocketAddr),
     /// Which requests the endpoint accepts, as a sentence.
@@ -200,6 +202,11 @@ impl Event {
             Self::StateNotKept => f.write_str(
                 "the state of the EC2 endpoint is kept in memory only and lost on exit: it has no \
                  state file",
+            ),
+            Self::RuleOfProtocolZero(rule) => write!(
+                f,
+                "rule {rule}: protocol 0 is HOPOPT, not all protocols; a rule without Protocol \
+                 matches all protocols"
             ),
             Self::MetricsServed(address) => write!(f, "metrics on http://{address}/metrics"),
             Self::EndpointServed { scheme, address } => {

@@ -96,6 +96,7 @@ impl<'a> ConfigTables<'a> {
             Ok(root) if terraform::is_state_or_plan(&root) => {
                 terraform::read(&root, values, &mut self.aws, out);
             }
+            Ok(root) if terraform::is_state_file(&root) => terraform::report_state_file(&root, out),
             Ok(root) => aws::read(root, &mut self.aws, out),
             Err((offset, message)) => {
                 out.report_syntax_error(SourcePosition { text, offset }, message);

@@ -58,12 +58,16 @@ impl<'t> ProblemCollector<'t> {
 
     /// The spelling of a key of the TOML schema in the text of `position`.
     pub(super) fn spelling(&self, key: &str, position: SourcePosition) -> String {
-        let is_api = self.texts.format(position.text) != Format::Toml;
-        let is_spelled = is_api && !self.terraform_texts.contains(&position.text);
-        match is_spelled && !NOT_IN_API.contains(&key) {
-            true => api_spelling(key),
-            false => key.to_owned(),
+        match self.is_toml_spelling(position) || NOT_IN_API.contains(&key) {
+            true => key.to_owned(),
+            false => api_spelling(key),
         }
+    }
+
+    /// Whether the text of `position` has the names of TOML files, which are those of Terraform.
+    pub(super) fn is_toml_spelling(&self, position: SourcePosition) -> bool {
+        let is_toml = self.texts.format(position.text) == Format::Toml;
+        is_toml || self.terraform_texts.contains(&position.text)
     }
 
     /// The name of a field in messages. In infrastructure code it starts with the name of the

@@ -27,7 +27,6 @@ mod json_text;
 mod parameter_values;
 mod parsed_config;
 mod problem;
-mod references;
 mod refused;
 mod resource;
 mod resource_set;

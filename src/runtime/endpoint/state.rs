@@ -67,10 +67,15 @@ fn private_file_failure(path: &Path, error: PrivateFileError) -> Error {
 
 impl Persist for EndpointState {
     fn commit(&mut self, records: &[Record]) -> io::Result<()> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));
-        let committed = store.commit(&writes.collect::<Vec<_>>());
+        let committed = self.store.as_mut().map_or(Ok(()), |store| {
+            let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));
+            store.commit(&writes.collect::<Vec<_>>())
+        });
         self.report(&committed);
+        if committed.is_ok() {
+            let rules = records.iter().filter_map(Record::rule_of_protocol_zero);
+            rules.for_each(|id| self.events.send(Event::RuleOfProtocolZero(id.to_owned())));
+        }
         committed
     }
 }
