@@ -227,7 +227,8 @@ impl BenchFlags {
         if !self.config.is_empty() {
             let names = self.config.iter().map(|path| path.display().to_string());
             let name = names.collect::<Vec<_>>().join(" ");
-            let registry = Box::new(sessions::read_config(&self.config, &self.parameters.values()?)?);
+            let registry =
+                Box::new(sessions::read_config(&self.config, &self.parameters.values()?)?);
             return Ok(RuleSource::Registry { name, registry });
         }
         let counts = swept.or_else(|| self.generate.rules.map(|count| vec![count]));

@@ -68,8 +68,10 @@ pub(super) fn read(
 
 /// The warning about a supplied value that no file uses.
 fn unused_value(name: &str) -> Problem {
-    let message = format!("`{name}` is not used: no template or plan has a parameter or value of \
-                           this name");
+    let message = format!(
+        "`{name}` is not used: no template or plan has a parameter or value of \
+                           this name"
+    );
     file_problem("--parameter".to_owned(), None, message)
 }
 

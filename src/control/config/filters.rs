@@ -165,9 +165,9 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
 fn protocol(fields: &mut Fields<'_, '_, '_, '_>) -> (Option<Protocol>, bool) {
     let Some(entry) = fields.entry("protocol") else { return (None, true) };
     let protocol = match &entry.value.value {
-        Value::String(text) if text.parse::<i64>().is_ok() => fields.text("protocol", |text| {
-            Protocol::new(text.parse::<i64>().unwrap_or(i64::MAX))
-        }),
+        Value::String(text) if text.parse::<i64>().is_ok() => {
+            fields.text("protocol", |text| Protocol::new(text.parse::<i64>().unwrap_or(i64::MAX)))
+        }
         Value::String(_) => {
             let named = fields.text("protocol", protocol_of_name);
             return (named, named.is_some());

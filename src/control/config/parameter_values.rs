@@ -53,7 +53,8 @@ impl ParameterValues {
 
     fn add_file(&mut self, path: &Path) -> Result<(), String> {
         let (name, text) = read_text(path).map_err(|problem| problem.to_string())?;
-        let root = json_text::read(0, &text).map_err(|(_, message)| format!("{name}: {message}"))?;
+        let root =
+            json_text::read(0, &text).map_err(|(_, message)| format!("{name}: {message}"))?;
         let values = match &root.value {
             Value::Table(table) => Some(table.table("Parameters").unwrap_or(table)),
             _ => None,
@@ -71,16 +72,17 @@ impl ParameterValues {
     fn add_item(&mut self, file: &str, item: &Value<'_>) -> Result<(), String> {
         match item {
             Value::String(text) if !text.starts_with('@') => self.add_option(text),
-            Value::Table(table) => match (table.string("ParameterKey"), table.entry("ParameterValue"))
-            {
-                (Some(key), Some(value)) => {
-                    self.insert(key, text_of(file, key, &value.value.value)?);
-                    Ok(())
+            Value::Table(table) => {
+                match (table.string("ParameterKey"), table.entry("ParameterValue")) {
+                    (Some(key), Some(value)) => {
+                        self.insert(key, text_of(file, key, &value.value.value)?);
+                        Ok(())
+                    }
+                    // The previous value of a stack, which is not known here.
+                    (Some(_), None) if uses_previous_value(table) => Ok(()),
+                    _ => Err(unknown_form(file)),
                 }
-                // The previous value of a stack, which is not known here.
-                (Some(_), None) if uses_previous_value(table) => Ok(()),
-                _ => Err(unknown_form(file)),
-            },
+            }
             _ => Err(unknown_form(file)),
         }
     }

@@ -8,19 +8,20 @@ impl<'s, 'a> Scope<'s, 'a> {
     pub(super) fn condition(self, name: &str) -> Evaluated<bool> {
         match self.stack.conditions.entry(name) {
             Some(entry) => self.deeper(0)?.accepting_names(false).boolean(&entry.value),
-            None => refuse(
-                "Condition",
-                format!("a condition of the template, but it has no `{name}`"),
-            ),
+            None => {
+                refuse("Condition", format!("a condition of the template, but it has no `{name}`"))
+            }
         }
     }
 
     /// Whether the resource of that entry exists: it has no condition, or its condition is true.
     pub(super) fn exists(self, resource: &TableEntry<'a>) -> Evaluated<bool> {
         let Value::Table(body) = &resource.value.value else { return Ok(true) };
-        match body.entry("Condition").map(|entry| &entry.value.value) {
-            Some(Value::String(name)) => self.condition(name),
-            Some(_) => refuse("Condition", "the name of a condition"),
+        match body.entry("Condition") {
+            Some(entry) => {
+                let name = self.accepting_names(false).text("Condition", &entry.value)?;
+                self.condition(&name)
+            }
             None => Ok(true),
         }
     }
@@ -30,6 +31,10 @@ impl<'s, 'a> Scope<'s, 'a> {
         match arguments {
             [condition, yes, no] => {
                 let name = self.accepting_names(false).text("Fn::If", condition)?;
+                if !self.stack.conditions.has(&name) {
+                    let expected = "a condition of the template, but it has no";
+                    return refuse("Fn::If", format!("{expected} `{name}`"));
+                }
                 Ok(if self.condition(&name)? { yes } else { no })
             }
             _ => refuse("Fn::If", "the name of a condition and two values"),
@@ -73,7 +78,10 @@ impl<'s, 'a> Scope<'s, 'a> {
     fn boolean(self, node: &Node<'a>) -> Evaluated<bool> {
         if let Value::Table(table) = &node.value
             && let Some(function) = function_of(table)
-            && matches!(&*function.key, "Condition" | "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not")
+            && matches!(
+                &*function.key,
+                "Condition" | "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not"
+            )
         {
             return self.condition_function(function);
         }
@@ -87,7 +95,9 @@ impl<'s, 'a> Scope<'s, 'a> {
     /// The text by which a value is compared.
     fn compared(self, node: &Node<'a>) -> Evaluated<String> {
         match self.value(node)? {
-            Some(value @ Node { value: Value::Array(_) | Value::Table(_), .. }) => self.json(&value),
+            Some(value @ Node { value: Value::Array(_) | Value::Table(_), .. }) => {
+                self.json(&value)
+            }
             Some(value) => Ok(value.value.shown()),
             None => Ok(String::new()),
         }

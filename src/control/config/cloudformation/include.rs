@@ -34,7 +34,9 @@ impl<'a> Includer<'_, '_, 'a, '_, '_> {
             Value::Array(items) => {
                 Value::Array(items.into_iter().map(|item| self.node(item)).collect())
             }
-            Value::Table(table) => return self.table(Node { position, value: Value::Table(table) }),
+            Value::Table(table) => {
+                return self.table(Node { position, value: Value::Table(table) });
+            }
             value => value,
         };
         Node { position, value }

@@ -44,7 +44,8 @@ impl<'s, 'a> Scope<'s, 'a> {
     /// is known only after deployment.
     fn item_of_text(self, list: &Node<'a>, name: &str, index: usize) -> String {
         let given = self.accepting_names(false).text("Fn::Select", list).ok();
-        let item = given.and_then(|text| text.split(',').nth(index).map(|one| one.trim().to_owned()));
+        let item =
+            given.and_then(|text| text.split(',').nth(index).map(|one| one.trim().to_owned()));
         item.unwrap_or_else(|| format!("{name}[{index}]"))
     }
 
@@ -148,10 +149,7 @@ mod tests {
             blocks("10.0.0.0/16", 3, 8).unwrap(),
             ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"]
         );
-        assert_eq!(
-            blocks("2001:db8::/56", 2, 64).unwrap(),
-            ["2001:db8::/64", "2001:db8:0:1::/64"]
-        );
+        assert_eq!(blocks("2001:db8::/56", 2, 64).unwrap(), ["2001:db8::/64", "2001:db8:0:1::/64"]);
         assert_eq!(blocks("0.0.0.0/0", 1, 31).unwrap(), ["0.0.0.0/1"]);
         assert_eq!(blocks("::/0", 256, 1).unwrap().len(), 256);
         for (block, count, bits) in [

@@ -86,7 +86,8 @@ fn allowed_spelling<'a>(declared: &Table<'_>, node: Node<'a>) -> Node<'a> {
         "no" | "off" | "false" => false,
         _ => return node,
     };
-    let is_boolean = allowed.iter().any(|item| matches!(item.value, Value::Bool(one) if one == value));
+    let is_boolean =
+        allowed.iter().any(|item| matches!(item.value, Value::Bool(one) if one == value));
     let is_listed = allowed.iter().any(|item| item.value.shown() == node.value.shown());
     match is_boolean && !is_listed {
         true => Node { position: node.position, value: Value::Bool(value) },
@@ -113,7 +114,8 @@ fn check(name: &str, declared: &Table<'_>, node: &Node<'_>) -> Evaluated<()> {
 
 /// What the declaration of a parameter expects instead of the value.
 fn violation(declared: &Table<'_>, kind: &str, text: &str) -> Option<String> {
-    if let Some(Value::Array(allowed)) = declared.entry("AllowedValues").map(|one| &one.value.value) {
+    if let Some(Value::Array(allowed)) = declared.entry("AllowedValues").map(|one| &one.value.value)
+    {
         let allowed: Vec<String> = allowed.iter().map(|item| item.value.shown()).collect();
         if !allowed.iter().any(|one| one == text) {
             return Some(format!("one of {}", allowed.join(", ")));

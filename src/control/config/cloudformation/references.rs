@@ -92,7 +92,10 @@ impl<'s, 'a> Scope<'s, 'a> {
             return Ok(());
         }
         let name = &resource.key;
-        refuse(function, format!("a resource that is created, but the condition of `{name}` is false"))
+        refuse(
+            function,
+            format!("a resource that is created, but the condition of `{name}` is false"),
+        )
     }
 
     /// A value that the template does not determine: the given one, or the name if it suffices.

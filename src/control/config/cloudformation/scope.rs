@@ -129,7 +129,9 @@ impl<'s, 'a> Scope<'s, 'a> {
                 return Ok(self.value(branch)?.map(|node| node.value));
             }
             "Fn::GetAtt" => return self.attribute_of(arguments),
-            "Fn::ImportValue" => return self.import(&self.text("Fn::ImportValue", &function.value)?),
+            "Fn::ImportValue" => {
+                return self.import(&self.text("Fn::ImportValue", &function.value)?);
+            }
             "Fn::FindInMap" => return self.find_in_map(arguments),
             "Fn::Select" => return self.selected(arguments),
             "Fn::Sub" => text(self.substituted(arguments)?),

@@ -145,10 +145,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             Some(value) => Ok(value),
             None => {
                 let option = if service == "secretsmanager" { name } else { names };
-                refuse(
-                    &braced,
-                    format!("its value: give it with --parameter {option}=VALUE"),
-                )
+                refuse(&braced, format!("its value: give it with --parameter {option}=VALUE"))
             }
         }
     }

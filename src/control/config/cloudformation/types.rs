@@ -59,7 +59,8 @@ pub(super) const NETWORK_INTERFACE: &str = "AWS::EC2::NetworkInterface";
 pub(super) const NESTED_STACK: &str = "AWS::CloudFormation::Stack";
 
 /// Types whose resources are templates that are not read.
-const UNREAD_TYPES: [&str; 2] = ["AWS::CloudFormation::StackSet", "AWS::ServiceCatalog::CloudFormationProvisionedProduct"];
+const UNREAD_TYPES: [&str; 2] =
+    ["AWS::CloudFormation::StackSet", "AWS::ServiceCatalog::CloudFormationProvisionedProduct"];
 
 /// Properties that are ids, for which the name of a resource suffices.
 pub(super) const NAMED_PROPERTIES: [&str; 3] =

@@ -96,7 +96,8 @@ pub(super) fn read<'a>(
         found.extend(prior.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
     let configuration = document.table("configuration");
-    let mut references = References::new(configuration.and_then(|one| one.table("root_module")), supplied);
+    let mut references =
+        References::new(configuration.and_then(|one| one.table("root_module")), supplied);
     for resource in &found {
         if let (Some(address), Some(id)) = (resource.string("address"), id_of(resource)) {
             references.put(address, id);
@@ -196,7 +197,8 @@ impl<'n, 'a> StateReader<'n, 'a> {
                 into.known_interfaces.push(Resource { position, table });
             }
             TerraformType::Instance => {
-                let id = values.entry("primary_network_interface_id").filter(|id| is_given(&id.value));
+                let id =
+                    values.entry("primary_network_interface_id").filter(|id| is_given(&id.value));
                 let value = id.unwrap_or(block.address).value.clone();
                 let id = block.entry(Kind::NetworkInterface.id_key(), value);
                 let entries = [id].into_iter().chain(addresses(values, position)).collect();
@@ -255,10 +257,10 @@ impl<'n, 'a> StateReader<'n, 'a> {
         let text = |text: String| entry(Value::String(Cow::Owned(text)));
         if let Some(given) = self.supplied.value(&format!("{address}.{key}")) {
             let number = given.parse().ok().filter(|_| NUMBERS.contains(&key));
-            return Some(number.map_or_else(
-                || text(given.to_owned()),
-                |number| entry(Value::Integer(number)),
-            ));
+            return Some(
+                number
+                    .map_or_else(|| text(given.to_owned()), |number| entry(Value::Integer(number))),
+            );
         }
         let resolution = match REFERENCE_ARGUMENTS.contains(&key) {
             true => self.references.of(address, key),
@@ -276,7 +278,9 @@ impl<'n, 'a> StateReader<'n, 'a> {
             Resolution::Ambiguous(names) => {
                 let entry = text(names.clone());
                 let expected = match REFERENCE_ARGUMENTS.contains(&key) {
-                    true => "references, variables and outputs that the plan resolves to one resource",
+                    true => {
+                        "references, variables and outputs that the plan resolves to one resource"
+                    }
                     false => "a value that the plan contains",
                 };
                 let option = format!("--parameter '{address}.{key}=VALUE'");

@@ -204,15 +204,16 @@ impl<'n, 'a> References<'n, 'a> {
         depth_left: usize,
     ) {
         let name: Vec<&str> = parts(text).iter().take(2).map(|part| part.name).collect();
-        if let Some(given) = self.values.value(text).or_else(|| self.values.value(&name.join("."))) {
+        if let Some(given) = self.values.value(text).or_else(|| self.values.value(&name.join(".")))
+        {
             search.found.insert(given.to_owned());
             return;
         }
         let module = module_prefix(scope.modules);
         let unknown = self.ids.iter().filter(|(address, id)| address == id);
-        let mut wanted = unknown.map(|(address, _)| *address).filter(|address| {
-            address.starts_with(&module) && search.is_wanted(address)
-        });
+        let mut wanted = unknown
+            .map(|(address, _)| *address)
+            .filter(|address| address.starts_with(&module) && search.is_wanted(address));
         match (wanted.next(), wanted.next()) {
             (Some(only), None) if !self.receives_wanted(scope, search, depth_left) => {
                 search.found.insert(only.to_owned());
