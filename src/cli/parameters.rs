@@ -30,6 +30,16 @@ impl ParameterFlags {
         Ok(values)
     }
 
+    /// Rejects the option if no configuration is read.
+    pub(super) fn check_unused(&self) -> Result<(), Failure> {
+        match self.parameter.first() {
+            Some(text) => Err(Failure::usage(format_args!(
+                "--parameter `{text}`: expected --config beside it"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The files that the options name.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let names = self.parameter.iter().filter_map(|text| text.strip_prefix('@'));

@@ -91,7 +91,10 @@ impl SessionFlags {
     /// Reads and checks the sessions.
     pub(super) fn registry(&self) -> Result<Registry, Failure> {
         match &self.target {
-            Some(target) => self.accept_all_registry(target),
+            Some(target) => {
+                self.parameters.check_unused()?;
+                self.accept_all_registry(target)
+            }
             None => read_config(&self.config, &self.parameters.values()?),
         }
     }

@@ -77,7 +77,7 @@ pub enum Event {
     StateWritable,
     /// The endpoint has no state file: its resources are lost on exit.
     StateNotKept,
-    /// A client created or changed the rule with this ID, which matches only protocol 0, HOPOPT.
+    /// A client created or changed a rule that matches only protocol 0, HOPOPT, as a sentence.
     RuleOfProtocolZero(String),
     /// Metrics are served at this address.
     MetricsServed(SocketAddr),
@@ -203,11 +203,6 @@ impl Event {
                 "the state of the EC2 endpoint is kept in memory only and lost on exit: it has no \
                  state file",
             ),
-            Self::RuleOfProtocolZero(rule) => write!(
-                f,
-                "rule {rule}: protocol 0 is HOPOPT, not all protocols; a rule without Protocol \
-                 matches all protocols"
-            ),
             Self::MetricsServed(address) => write!(f, "metrics on http://{address}/metrics"),
             Self::EndpointServed { scheme, address } => {
                 write!(f, "EC2 endpoint on {scheme}://{address}")
@@ -229,6 +224,7 @@ impl Event {
             | Self::TargetChanged { sentence, .. }
             | Self::AddressesChanged(sentence)
             | Self::SessionComesBack(sentence)
+            | Self::RuleOfProtocolZero(sentence)
             | Self::EndpointAccess(sentence) => f.write_str(sentence),
             // `fmt` writes all others.
             _ => Ok(()),

@@ -12,6 +12,7 @@ mod help;
 mod interfaces;
 mod mistakes;
 mod outputs;
+mod parameters;
 mod receive;
 mod receive_ending;
 mod run;

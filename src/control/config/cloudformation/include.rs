@@ -2,7 +2,7 @@
 
 use super::super::collector::ProblemCollector;
 use super::super::document::{Node, Table, TableEntry, Value};
-use super::load::{Loader, MAX_DEPTH};
+use super::loader::{Loader, MAX_DEPTH};
 use super::scope::{Evaluated, Scope, refuse};
 
 const INCLUDE: &str = "AWS::Include";
