@@ -81,6 +81,25 @@ fn what_the_plan_does_not_resolve_is_an_error_with_the_option_that_gives_it() {
 }
 
 #[test]
+fn a_reference_to_an_argument_is_followed() {
+    let plan = PLAN.replacen(
+        "\"aws_network_interface.sensor.id\", \"aws_network_interface.sensor\"",
+        "\"aws_instance.attached.network_interface_id\", \"aws_instance.attached\"",
+        1,
+    );
+    let own = "\"expressions\": {\"network_interface\": [{\"device_index\": {\"constant_value\": 0}, \"network_interface_id\"";
+    assert!(plan.contains(own), "{own}");
+    let plan = plan.replacen(
+        own,
+        "\"expressions\": {\"network_interface_id\": {\"references\": [\"aws_network_interface.own.id\"]}, \"network_interface\": [{\"network_interface_id\"",
+        1,
+    );
+    let errors = error_lines(&read(&plan, &[]));
+    assert!(errors.contains("target `aws_ec2_traffic_mirror_target.t` uses it"), "{errors}");
+    assert!(errors.contains("session.attached.network_interface_id `aws_network_interface.own`"));
+}
+
+#[test]
 fn a_number_that_is_known_after_apply_is_an_error_with_its_option() {
     let plan = r#"{"format_version": "1.2", "terraform_version": "1.11.4", "planned_values": {
         "root_module": {"resources": [

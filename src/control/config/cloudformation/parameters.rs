@@ -18,6 +18,7 @@ impl<'s, 'a> Scope<'s, 'a> {
         let default = declared.entry("Default").map(|default| &default.value);
         let value = match (self.passed(name)?, default) {
             (Some(passed), _) => passed,
+            (None, Some(Node { position, value: Value::Null })) => text_node(*position, ""),
             (None, Some(default)) => default.clone(),
             (None, None) => {
                 return refuse(

@@ -3,6 +3,7 @@
 //! the references of its configuration; the address of a resource is then used as its id.
 
 mod address;
+mod expression;
 mod references;
 
 use std::borrow::Cow;

@@ -13,7 +13,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::super::document::{Table, Value};
 use super::super::parameter_values::ParameterValues;
-use super::address::{Address, AddressPart, extends, parts};
+use super::address::{Address, AddressPart, parts};
+use super::expression::{is_keyed, precise};
 
 /// The maximum number of variables and outputs between an argument and a resource. A longer chain
 /// is not followed.
@@ -189,7 +190,7 @@ impl<'n, 'a> References<'n, 'a> {
                     }
                 }
                 (Some("module"), Some(_)) => self.follow_output(keyed, &parts, search, depth_left),
-                _ => search.found.extend(self.resources(&keyed, text)),
+                _ => self.follow_resources(keyed, text, search, depth_left),
             }
         }
     }
@@ -296,6 +297,34 @@ impl<'n, 'a> References<'n, 'a> {
         }
     }
 
+    /// Adds the referenced resources. If the reference is to an argument with an expression, such as
+    /// `aws_network_interface_attachment.a.network_interface_id`, that expression is followed.
+    fn follow_resources(
+        &self,
+        scope: ModuleScope<'_, 'n, 'a>,
+        text: &'n str,
+        search: &mut Search,
+        depth_left: usize,
+    ) {
+        let own_len = Address::of(text).resource.split('.').count();
+        let attribute = parts(text).get(own_len).map(|part| part.name);
+        for address in self.resources(&scope, text) {
+            let known = self.ids.get_key_value(&*address).map(|(address, _)| *address);
+            let argument = known.zip(attribute);
+            let followed = argument.and_then(|(known, attribute)| {
+                let known = Address::of(known);
+                let expression = self.expression(&known, attribute);
+                expression.filter(|one| !precise(one).is_empty()).map(|one| (known, one))
+            });
+            match followed {
+                Some((known, expression)) => {
+                    self.follow(self.scope_of(&known), expression, search, depth_left);
+                }
+                None => _ = search.found.insert(address),
+            }
+        }
+    }
+
     /// The referenced instance if it is known, else all instances of the block.
     fn resources(&self, scope: &ModuleScope<'_, 'n, 'a>, text: &'n str) -> Vec<String> {
         let mut address = Address::of(text);
@@ -345,46 +374,8 @@ struct ModuleScope<'w, 'n, 'a> {
     block: Option<&'n Table<'a>>,
 }
 
-/// All references in an expression.
-fn references_in<'n>(expression: &'n Table<'_>) -> impl Iterator<Item = &'n str> {
-    let items = match expression.entry("references").map(|entry| &entry.value.value) {
-        Some(Value::Array(items)) => &**items,
-        _ => &[],
-    };
-    items.iter().filter_map(|item| match &item.value {
-        Value::String(text) => Some(&**text),
-        _ => None,
-    })
-}
-
-/// The references in an expression, such as `var.f`, without those that begin a more precise one
-/// and without keys.
-fn precise<'n>(expression: &'n Table<'_>) -> Vec<&'n str> {
-    let all: Vec<&str> = references_in(expression).take(MAX_REFERENCES).collect();
-    let mut sorted = all.clone();
-    sorted.sort_unstable();
-    let is_key = |text: &str| matches!(text, "each.key" | "count.index");
-    let has_extension = |text: &str| {
-        // Extensions follow the text in the order of their bytes, but other texts may be between.
-        let from = sorted.partition_point(|one| *one <= text);
-        let following = sorted.iter().skip(from).take_while(|one| one.starts_with(text));
-        following.into_iter().any(|one| extends(one, text))
-    };
-    let others = all.iter().any(|text| !is_key(text) && !text.starts_with("each."));
-    let is_used = |text: &&str| {
-        let is_index = is_key(text) || others && text.starts_with("each.");
-        !is_index && !has_extension(text)
-    };
-    all.iter().copied().filter(is_used).collect()
-}
-
 /// The beginning of the addresses of the resources in a module.
 fn module_prefix(modules: &[AddressPart<'_>]) -> String {
     let parts = modules.iter().map(|module| format!("module.{}{}.", module.name, module.index));
     parts.collect()
-}
-
-/// Whether an expression uses the key or index of the instance that it belongs to.
-fn is_keyed(expression: &Table<'_>) -> bool {
-    references_in(expression).any(|text| text.starts_with("each.") || text == "count.index")
 }
