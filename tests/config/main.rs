@@ -15,6 +15,7 @@ mod invalid_values;
 mod multiple_files;
 mod nested_templates;
 mod properties;
+mod template_limits;
 mod terraform_keys;
 mod warnings;
 

@@ -90,6 +90,17 @@ fn nested_stacks_and_includes_are_read_beside_the_template() {
 }
 
 #[test]
+fn the_end_of_a_location_suffices() {
+    let main = MAIN.replace("${AWS::URLSuffix}/bucket/v1/", "${Host}/${Bucket}/${Prefix}");
+    let main = main.replace("  Sensor: {", "  Bucket: {Type: String}\n  Sensor: {");
+    let files =
+        [("main.yaml", &*main), ("parts/collect.yaml", COLLECT), ("parts/filter.yaml", &filter())];
+    let outcome = read(&files, &[]);
+    assert!(!warning_lines(&outcome).contains("stack `Collect` is not read"));
+    assert_eq!(outcome.registry.unwrap().targets()[0].id().as_str(), "Collect.Target");
+}
+
+#[test]
 fn an_error_of_a_nested_stack_names_its_file() {
     let wrong = COLLECT.replace("${Address}", "nowhere");
     let files =

@@ -154,7 +154,7 @@ fn warn_of_macro(transform: &Node<'_>, out: &mut ProblemCollector<'_>) {
 
 fn location<'a>(scope: Scope<'_, 'a>, transform: &Table<'a>) -> Evaluated<String> {
     match transform.table("Parameters").and_then(|table| table.entry("Location")) {
-        Some(entry) => scope.accepting_names(true).text("Location", &entry.value),
+        Some(entry) => scope.location("Location", &entry.value),
         None => refuse("Fn::Transform", "Parameters with a Location"),
     }
 }

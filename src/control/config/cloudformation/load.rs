@@ -102,9 +102,9 @@ fn location<'a>(
     }
     let entry = properties.and_then(|table| table.entry("TemplateURL"));
     let entry = entry.ok_or_else(|| "TemplateURL is missing".to_owned())?;
-    let scope = scope.accepting_names(true);
-    let text = scope.text("TemplateURL", &entry.value);
-    text.map_err(|unresolved| format!("{}: expected {}", unresolved.function, unresolved.expected))
+    scope
+        .location("TemplateURL", &entry.value)
+        .map_err(|unresolved| format!("{}: expected {}", unresolved.function, unresolved.expected))
 }
 
 fn load_nested<'a>(

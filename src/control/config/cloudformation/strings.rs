@@ -67,6 +67,17 @@ impl<'s, 'a> Scope<'s, 'a> {
         Ok(joined)
     }
 
+    /// The location of a file. Values of `Fn::Sub` that are not known, such as the name of a bucket,
+    /// are left out, because the end of the location suffices.
+    pub(super) fn location(self, property: &str, node: &Node<'a>) -> Evaluated<String> {
+        let evaluated = self.accepting_names(true).text(property, node);
+        let Value::Table(table) = &node.value else { return evaluated };
+        match (&evaluated, table.string("Fn::Sub")) {
+            (Err(_), Some(text)) => Ok(without_variables(text)),
+            _ => evaluated,
+        }
+    }
+
     /// A string in Base64 (RFC 4648, section 4).
     pub(super) fn base64(self, node: &Node<'a>) -> Evaluated<String> {
         let text = self.text("Fn::Base64", node)?;
@@ -149,6 +160,13 @@ impl<'s, 'a> Scope<'s, 'a> {
             }
         }
     }
+}
+
+/// A text of `Fn::Sub` without its variables.
+fn without_variables(text: &str) -> String {
+    let mut parts = text.split("${");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('}').map_or(part, |(_, rest)| rest))
 }
 
 fn write_json(value: &Value<'_>, json: &mut String) {
