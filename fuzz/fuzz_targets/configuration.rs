@@ -1,4 +1,4 @@
-//! Reads any text as a configuration, in TOML and as AWS JSON. There must be no panic, and a valid
+//! Reads any text as a configuration, in TOML, as JSON and as YAML. There must be no panic, and a valid
 //! configuration must be equal to itself after it is printed and read again.
 #![no_main]
 
@@ -7,7 +7,7 @@ use traffic_mirror::control::config::{Text, read_texts};
 use traffic_mirror::control::{CompileOptions, compile, render};
 
 fuzz_target!(|text: &str| {
-    for name in ["fuzz.toml", "fuzz.json"] {
+    for name in ["fuzz.toml", "fuzz.json", "fuzz.yaml"] {
         let outcome = read_texts(&[Text::new(name, text)]);
         for problem in outcome.problems.iter().chain(&outcome.warnings) {
             let line = problem.to_string();

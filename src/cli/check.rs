@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
+use super::parameters::ParameterFlags;
 use super::target_flags::TargetFlags;
 use super::{sessions, terminal};
 use crate::control::{CompileOptions, compile, render};
@@ -30,6 +31,9 @@ pub(super) struct CheckFlags {
     #[arg(long, value_name = "FILE", required = true)]
     config: Vec<PathBuf>,
 
+    #[command(flatten)]
+    parameters: ParameterFlags,
+
     /// Append comments with the cost of the compiled rules: engine, look-ups for each packet,
     /// memory.
     #[arg(long)]
@@ -40,7 +44,7 @@ pub(super) struct CheckFlags {
 }
 
 pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
-    let registry = sessions::read_config(&flags.config, &flags.targets)?;
+    let registry = sessions::read_config(&flags.config, &flags.targets, &flags.parameters)?;
     let mut out = terminal::stdout();
     let mut text = render::to_toml(&registry);
     if flags.stats {

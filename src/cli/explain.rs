@@ -54,7 +54,7 @@ pub(super) fn run(flags: &ExplainFlags) -> Result<Exit, Failure> {
     }
     flags.sandbox.enter_for_captures(&CaptureFiles {
         inputs: &flags.inputs,
-        configs: flags.sessions.files(),
+        configs: &flags.sessions.files(),
         output: None,
         sends: false,
     });

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
+use super::parameters::ParameterFlags;
 use super::target_flags::TargetFlags;
 use super::{sessions, terminal};
 use crate::control::account::{Account, Quotas, TargetResolver};
@@ -31,6 +32,9 @@ pub(super) struct ExportFlags {
     #[arg(long, value_name = "FILE", group = "from")]
     config: Vec<PathBuf>,
 
+    #[command(flatten)]
+    parameters: ParameterFlags,
+
     /// State file of `run --state`.
     #[arg(long, value_name = "FILE", group = "from")]
     state: Option<PathBuf>,
@@ -53,7 +57,7 @@ enum ExportFormat {
 pub(super) fn run(flags: &ExportFlags) -> Result<Exit, Failure> {
     let mut registry = match &*flags.config {
         [] => Registry::default(),
-        files => sessions::read_config(files, &TargetFlags::default())?,
+        files => sessions::read_config(files, &TargetFlags::default(), &flags.parameters)?,
     };
     if let Some(path) = &flags.state {
         let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("--state: {why}"));

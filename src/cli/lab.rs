@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::exit::{Exit, Failure};
 use super::impair::ImpairFlags;
+use super::parameters::ParameterFlags;
 use super::sessions::read_config;
 use super::target_flags::TargetFlags;
 use super::{listen_address, number, signals, terminal};
@@ -69,6 +70,9 @@ pub(super) struct LabFlags {
     /// Account (12 digits) that owns all resources.
     #[arg(long, value_name = "ID", default_value = DEFAULT_OWNER)]
     account_id: String,
+
+    #[command(flatten)]
+    parameters: ParameterFlags,
 
     #[command(flatten)]
     targets: TargetFlags,
@@ -162,7 +166,7 @@ fn parse_upstream(text: &str) -> Result<String, String> {
 fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
     let mut registry = match flags.config.is_empty() {
         true => Registry::default(),
-        false => read_config(&flags.config, &flags.targets)?,
+        false => read_config(&flags.config, &flags.targets, &flags.parameters)?,
     };
     for text in &flags.network_interface {
         add_network_interface(&mut registry, text)?;

@@ -18,6 +18,7 @@ mod listen_address;
 mod manual;
 mod number;
 mod outputs;
+mod parameters;
 mod pipeline;
 mod progress;
 mod receive;

@@ -181,7 +181,7 @@ fn plan(flags: &ReplayFlags) -> Result<ReplayPlan, Failure> {
     check(flags)?;
     flags.sandbox.enter_for_captures(&CaptureFiles {
         inputs: &flags.inputs,
-        configs: flags.sessions.files(),
+        configs: &flags.sessions.files(),
         output: flags.write.as_deref().filter(|path| path.as_os_str() != "-"),
         sends: flags.send,
     });

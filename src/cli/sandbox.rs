@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::terminal;
+use crate::control::config::Format;
 use crate::io::record::OutputFile;
 use crate::io::sandbox::{Enforcement, NetworkAccess, Sandbox, parent_folder};
 
@@ -53,6 +54,9 @@ impl SandboxFlags {
             // it.
             sandbox.allow_read(path.clone());
         }
+        for path in files.configs.iter().filter(|path| may_name_files(path)) {
+            sandbox.allow_read(parent_folder(path));
+        }
         if files.sends {
             HOST_PATHS.iter().for_each(|path| sandbox.allow_read(path));
         }
@@ -99,6 +103,12 @@ impl SandboxFlags {
         files.ports.iter().for_each(|port| sandbox.allow_listen(*port));
         Some(sandbox)
     }
+}
+
+/// Whether a configuration may be a template, which names files beside it.
+fn may_name_files(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name != "-" && Format::of_name(&name) != Some(Format::Toml)
 }
 
 /// The files that `run` opens after its start, and the ports on which it listens.

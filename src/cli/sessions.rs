@@ -7,10 +7,11 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::Failure;
+use super::parameters::ParameterFlags;
 use super::target_flags::TargetFlags;
 use super::{number, terminal};
 use crate::control::account::TargetResolver;
-use crate::control::config::Problem;
+use crate::control::config::{ParameterValues, Problem};
 use crate::control::{CompileOptions, Registry, compile, config};
 use crate::dataplane::MirrorTable;
 use crate::io::capture::CaptureSource;
@@ -29,6 +30,9 @@ pub(super) struct SessionFlags {
     /// several times; the files are read as one.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
+
+    #[command(flatten)]
+    parameters: ParameterFlags,
 
     /// Without --config: mirror everything to this address. The port defaults to 4789; write an
     /// IPv6 address with a port as [2001:db8::1]:4789.
@@ -94,9 +98,10 @@ impl SessionFlags {
         match &self.target {
             Some(target) => {
                 self.targets.check_unused()?;
+                self.parameters.check_unused()?;
                 self.accept_all_registry(target)
             }
-            None => read_config(&self.config, &self.targets),
+            None => read_config(&self.config, &self.targets, &self.parameters),
         }
     }
 
@@ -109,7 +114,7 @@ impl SessionFlags {
             }
             return self.accept_all_registry(target);
         }
-        let mut config = read_files(&self.config)?;
+        let mut config = read_files(&self.config, &self.parameters.values()?)?;
         if has_account {
             config.warnings.retain(|warning| warning.target_without_address().is_none());
         } else {
@@ -149,9 +154,9 @@ impl SessionFlags {
         CompileOptions { seed: self.seed, source_address: self.source, ..CompileOptions::default() }
     }
 
-    /// The configuration files.
-    pub(super) fn files(&self) -> &[PathBuf] {
-        &self.config
+    /// The files from which the sessions are read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.config.iter().cloned().chain(self.parameters.files()).collect()
     }
 
     /// Whether `--target` or `--config` was given.
@@ -220,14 +225,15 @@ struct FileResources {
     warnings: Vec<Problem>,
 }
 
-/// Reads configuration files as one, and sets the addresses that the flags give to targets. Prints
-/// the warnings; fails with all errors.
+/// Reads configuration files as one, with values for infrastructure code, and sets the addresses that
+/// the flags give to targets. Prints the warnings; fails with all errors.
 pub(super) fn read_config<P: AsRef<Path>>(
     files: &[P],
     targets: &TargetFlags,
+    parameters: &ParameterFlags,
 ) -> Result<Registry, Failure> {
     let resolver = targets.resolver()?;
-    let mut config = read_files(files)?;
+    let mut config = read_files(files, &parameters.values()?)?;
     let unresolved = unresolved_targets(&mut config, &resolver)?;
     print_warnings(&config.warnings);
     print_warnings(&unresolved);
@@ -267,13 +273,16 @@ fn print_warnings(warnings: &[Problem]) {
     warnings.iter().for_each(|warning| terminal::warn(&warning.to_string()));
 }
 
-fn read_files<P: AsRef<Path>>(files: &[P]) -> Result<FileResources, Failure> {
+fn read_files<P: AsRef<Path>>(
+    files: &[P],
+    values: &ParameterValues,
+) -> Result<FileResources, Failure> {
     if files.iter().filter(|path| is_standard_input(path.as_ref())).count() > 1 {
         return Err(Failure::usage(
             "--config `-`: expected at most once, because standard input can be read only once",
         ));
     }
-    let read = config::read_files(files).into_result();
+    let read = config::read_files_with(files, values).into_result();
     let (registry, warnings) = read.map_err(|error| match captures_among(files) {
         captures if captures.is_empty() => Failure::usage(error),
         captures => Failure::usage(captures.join("\n")),

@@ -13,7 +13,8 @@ pub use terraform::to_terraform;
 
 use super::Registry;
 use crate::model::{
-    Filter, FilterRule, NetworkInterface, PortRange, Session, Settings, Tags, Target, TargetKind,
+    Filter, FilterRule, NetworkInterface, PortRange, Protocol, Session, Settings, Tags, Target,
+    TargetKind,
 };
 
 /// The TOML configuration of a registry. Reading it gives an equal registry. Optional values that
@@ -95,7 +96,11 @@ fn rule(rule: &FilterRule, out: &mut String) -> fmt::Result {
     writeln!(out, "traffic_direction = \"{}\"", rule.direction())?;
     writeln!(out, "rule_number = {}", rule.number())?;
     writeln!(out, "rule_action = \"{}\"", rule.action())?;
-    number("protocol", rule.protocol(), out)?;
+    match rule.protocol() {
+        // The number 0 means all protocols in this format.
+        Some(Protocol(0)) => writeln!(out, "protocol = \"hopopt\"")?,
+        protocol => number("protocol", protocol, out)?,
+    }
     writeln!(out, "source_cidr_block = \"{}\"", rule.source())?;
     writeln!(out, "destination_cidr_block = \"{}\"", rule.destination())?;
     port_range("source_port_range", rule.source_ports(), out)?;

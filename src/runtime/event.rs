@@ -81,6 +81,8 @@ pub enum Event {
     StateWritable,
     /// The endpoint has no state file: its resources are lost on exit.
     StateNotKept,
+    /// A client created or changed a rule that matches only protocol 0, HOPOPT, as a sentence.
+    RuleOfProtocolZero(String),
     /// Metrics are served at this address.
     MetricsServed(SocketAddr),
     /// Which requests the endpoint accepts, as a sentence.
@@ -251,6 +253,7 @@ impl Event {
             | Self::TargetChanged { sentence, .. }
             | Self::AddressesChanged(sentence)
             | Self::SessionComesBack(sentence)
+            | Self::RuleOfProtocolZero(sentence)
             | Self::EndpointAccess(sentence) => f.write_str(sentence),
             // `fmt` writes all others.
             _ => Ok(()),

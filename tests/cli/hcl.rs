@@ -45,7 +45,7 @@ destination_port_range = { from_port = 443, to_port = 443 }
 traffic_direction = "egress"
 rule_number = 1
 rule_action = "reject"
-protocol = 0
+protocol = "hopopt"
 source_cidr_block = "::/0"
 destination_cidr_block = "::/0"
 [[traffic_mirror_session]]

@@ -14,6 +14,7 @@ mod interfaces;
 mod lab;
 mod mistakes;
 mod outputs;
+mod parameters;
 mod receive;
 mod receive_ending;
 mod run;

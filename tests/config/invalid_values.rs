@@ -113,7 +113,7 @@ pub(crate) const INVALID_VALUES: &[(&str, &str, &str)] = &[
     (
         "traffic_mirror_filter.rule",
         "protocol = \"tpc\"",
-        "`tpc`: expected a number from 0 to 255, or one of icmp, igmp, tcp, udp, gre, esp, ah, icmpv6, sctp",
+        "`tpc`: expected a number from 0 to 255, or one of hopopt, icmp, igmp, tcp, udp, gre, esp, ah, icmpv6, sctp",
     ),
     (
         "traffic_mirror_filter.rule",

@@ -7,12 +7,16 @@
 )]
 
 mod aws;
+mod cloudformation;
 mod fields;
 mod files;
 mod infrastructure;
 mod invalid_values;
 mod multiple_files;
+mod nested_templates;
 mod properties;
+mod template_limits;
+mod terraform_keys;
 mod warnings;
 
 use traffic_mirror::control::config::{ParsedConfig, Problem, Text, read_texts};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::super::exit::Failure;
+use super::super::parameters::ParameterFlags;
 use super::super::sessions;
 use super::super::target_flags::TargetFlags;
 use super::compare::CompareFlags;
@@ -44,6 +45,9 @@ pub(in super::super) struct BenchFlags {
     /// Configuration; the rules of its first network interface that has sessions are measured.
     #[arg(long, value_name = "FILE")]
     config: Vec<PathBuf>,
+
+    #[command(flatten)]
+    parameters: ParameterFlags,
 
     #[command(flatten)]
     generate: GenerateFlags,
@@ -224,7 +228,9 @@ impl BenchFlags {
         if !self.config.is_empty() {
             let names = self.config.iter().map(|path| path.display().to_string());
             let name = names.collect::<Vec<_>>().join(" ");
-            let registry = Box::new(sessions::read_config(&self.config, &TargetFlags::default())?);
+            let targets = TargetFlags::default();
+            let registry = sessions::read_config(&self.config, &targets, &self.parameters)?;
+            let registry = Box::new(registry);
             return Ok(RuleSource::Registry { name, registry });
         }
         let counts = swept.or_else(|| self.generate.rules.map(|count| vec![count]));

@@ -126,7 +126,7 @@ fn enter_sandbox(
     };
     let ports = [flags.metrics, flags.endpoint.ec2_endpoint];
     let sandbox = flags.sandbox.sandbox_for_run(&RunFiles {
-        configs: flags.sessions.files(),
+        configs: &flags.sessions.files(),
         state: flags.endpoint.state.as_deref(),
         credentials_directory: endpoint.and_then(|one| one.credentials_directory()),
         temporary_directory: endpoint.and_then(|one| one.temporary_directory()),

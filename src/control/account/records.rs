@@ -27,6 +27,18 @@ pub struct Record {
     pub text: Option<String>,
 }
 
+impl Record {
+    /// The id of a rule for protocol 0, HOPOPT, which the author of the rule may have meant as all
+    /// protocols.
+    #[must_use]
+    pub fn rule_of_protocol_zero(&self) -> Option<&str> {
+        let (id, text) = (self.key.strip_prefix("rule/")?, self.text.as_deref()?);
+        // Most records need no parser.
+        let rule = text.contains("\"protocol\":0").then(|| serde_json::from_str(text).ok())?;
+        rule.filter(|rule: &RuleRecord| rule.protocol == Some(0)).map(|_| id)
+    }
+}
+
 impl Account {
     /// The records that changed since [`Account::mark_persisted`], to be written in one
     /// transaction.

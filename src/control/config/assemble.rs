@@ -6,8 +6,11 @@ use std::sync::Arc;
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value};
 use super::fields::{Fields, tables_of};
+use super::file_text::file_problem;
 use super::filters::{FILTER, RuleIds, filter};
+use super::parameter_values::ParameterValues;
 use super::parsed_config::ParsedConfig;
+use super::problem::Problem;
 use super::refused::RefusedResources;
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
@@ -15,6 +18,7 @@ use super::resources::{
     NETWORK_INTERFACE, SESSION, SETTINGS, TARGET, UNKNOWN_ADDRESS, network_interface, session,
     settings, target,
 };
+use super::template_files::TemplateFiles;
 use super::texts::{Format, Text, Texts};
 use super::warnings::{ResourcePositions, warn};
 use super::{aws, cloudformation, json_text, terraform, toml_text, yaml_text};
@@ -30,22 +34,45 @@ const ROOT: [&str; 5] = [
 ];
 
 /// Reads texts as one configuration. `incomplete` means that further texts could not be read.
-pub(super) fn read(texts: &[Text<'_>], incomplete: bool) -> ParsedConfig {
-    let texts = Texts::new(texts);
-    let mut out = ProblemCollector::new(&texts, incomplete);
+pub(super) fn read(
+    texts: &[Text<'_>],
+    incomplete: bool,
+    values: &ParameterValues,
+    files: &TemplateFiles,
+) -> ParsedConfig {
+    let texts: Vec<Text<'_>> = texts.iter().map(|text| text.without_mark()).collect();
+    let mut out = ProblemCollector::new(Texts::new(&texts), incomplete);
     let mut tables = ConfigTables::default();
     for (number, text) in texts.iter().enumerate() {
         match text.format {
             Format::Toml => tables.read_toml(number, text.text, &mut out),
             Format::AwsJson => {
-                tables.read_tree(number, json_text::read(number, text.text), &mut out);
+                let root = json_text::read(number, text.text);
+                tables.read_tree(number, root, values, &mut out);
             }
-            Format::Yaml => tables.read_tree(number, yaml_text::read(number, text.text), &mut out),
+            Format::Yaml => {
+                let root = yaml_text::read(number, text.text);
+                tables.read_tree(number, root, values, &mut out);
+            }
         }
     }
+    let templates = std::mem::take(&mut tables.templates);
+    cloudformation::read(templates, (values, files), &mut tables.aws, &mut out);
     let registry = tables.into_registry(&mut out);
-    let (problems, warnings) = out.finish();
+    let (problems, mut warnings) = out.finish();
+    if problems.is_empty() {
+        warnings.extend(values.unused().into_iter().map(unused_value));
+    }
     ParsedConfig { registry: problems.is_empty().then_some(registry), problems, warnings }
+}
+
+/// The warning about a supplied value that no file uses.
+fn unused_value(name: &str) -> Problem {
+    let message = format!(
+        "`{name}` is not used: no template or plan has a parameter or value of \
+                           this name"
+    );
+    file_problem("--parameter".to_owned(), None, message)
 }
 
 /// The tables of the texts, before they are merged.
@@ -55,6 +82,7 @@ struct ConfigTables<'a> {
     settings_position: Option<SourcePosition>,
     toml: ResourceSet<'a>,
     aws: ResourceSet<'a>,
+    templates: Vec<Node<'a>>,
 }
 
 impl<'a> ConfigTables<'a> {
@@ -62,15 +90,15 @@ impl<'a> ConfigTables<'a> {
         &mut self,
         text: usize,
         root: Result<Node<'a>, (usize, String)>,
+        values: &ParameterValues,
         out: &mut ProblemCollector<'_>,
     ) {
         match root {
-            Ok(root) if cloudformation::is_template(&root) => {
-                cloudformation::read(&root, &mut self.aws, out);
-            }
+            Ok(root) if cloudformation::is_template(&root) => self.templates.push(root),
             Ok(root) if terraform::is_state_or_plan(&root) => {
-                terraform::read(&root, &mut self.aws, out);
+                terraform::read(&root, values, &mut self.aws, out);
             }
+            Ok(root) if terraform::is_state_file(&root) => terraform::report_state_file(&root, out),
             Ok(root) => aws::read(root, &mut self.aws, out),
             Err((offset, message)) => {
                 out.report_syntax_error(SourcePosition { text, offset }, message);

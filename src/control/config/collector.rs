@@ -15,7 +15,7 @@ const NOT_IN_API: [&str; 5] = ["address", "addresses", "mtu", "device", "rate_li
 
 /// The errors and warnings found so far.
 pub(super) struct ProblemCollector<'t> {
-    texts: &'t Texts<'t>,
+    texts: Texts<'t>,
     errors: Vec<PendingProblem>,
     warnings: Vec<PendingProblem>,
     /// Lines with a syntax error: the number of the text, and the line.
@@ -41,20 +41,34 @@ struct PendingProblem {
 
 impl<'t> ProblemCollector<'t> {
     /// `incomplete` means that further texts could not be read.
-    pub(super) fn new(texts: &'t Texts<'t>, incomplete: bool) -> Self {
+    pub(super) fn new(texts: Texts<'t>, incomplete: bool) -> Self {
         let (errors, warnings, damaged_lines) = (Vec::new(), Vec::new(), HashSet::new());
         let (terraform_texts, reported) = (HashSet::new(), HashSet::new());
         Self { texts, errors, warnings, damaged_lines, incomplete, terraform_texts, reported }
     }
 
+    /// Adds a text that another one names. Returns its index.
+    pub(super) fn add_text(&mut self, name: String, format: Format, text: String) -> usize {
+        self.texts.push(name, format, text)
+    }
+
+    /// The name of the text of `position`.
+    pub(super) fn text_name(&self, position: SourcePosition) -> &str {
+        self.texts.name(position.text)
+    }
+
     /// The spelling of a key of the TOML schema in the text of `position`.
     pub(super) fn spelling(&self, key: &str, position: SourcePosition) -> String {
-        let is_api = self.texts.format(position.text) != Format::Toml;
-        let is_spelled = is_api && !self.terraform_texts.contains(&position.text);
-        match is_spelled && !NOT_IN_API.contains(&key) {
-            true => api_spelling(key),
-            false => key.to_owned(),
+        match self.is_toml_spelling(position) || NOT_IN_API.contains(&key) {
+            true => key.to_owned(),
+            false => api_spelling(key),
         }
+    }
+
+    /// Whether the text of `position` has the names of TOML files, which are those of Terraform.
+    pub(super) fn is_toml_spelling(&self, position: SourcePosition) -> bool {
+        let is_toml = self.texts.format(position.text) == Format::Toml;
+        is_toml || self.terraform_texts.contains(&position.text)
     }
 
     /// The name of a field in messages. In infrastructure code it starts with the name of the
@@ -91,7 +105,7 @@ impl<'t> ProblemCollector<'t> {
 
     /// Whether the configuration has no text at all.
     pub(super) fn has_no_text(&self) -> bool {
-        self.texts.iter().next().is_none()
+        self.texts.is_empty()
     }
 
     /// Whether a part of the configuration could not be read, so that a resource that seems to be
@@ -233,10 +247,10 @@ impl<'t> ProblemCollector<'t> {
         let Self { texts, mut errors, mut warnings, damaged_lines, .. } = self;
         if is_incomplete {
             let damaged_texts = damaged_lines.iter().map(|(text, _)| *text).collect();
-            errors.retain(|found| found.is_certain(texts, &damaged_lines, &damaged_texts));
+            errors.retain(|found| found.is_certain(&texts, &damaged_lines, &damaged_texts));
             warnings.clear();
         }
-        (resolve(texts, errors), resolve(texts, warnings))
+        (resolve(&texts, errors), resolve(&texts, warnings))
     }
 }
 

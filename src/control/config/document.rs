@@ -64,6 +64,50 @@ impl Value<'_> {
     }
 }
 
+impl Node<'_> {
+    /// The same node, independent of the text.
+    pub(super) fn into_static(self) -> Node<'static> {
+        let value = match self.value {
+            Value::String(text) => Value::String(Cow::Owned(text.into_owned())),
+            Value::Integer(number) => Value::Integer(number),
+            Value::OtherNumber(text) => Value::OtherNumber(Cow::Owned(text.into_owned())),
+            Value::Bool(value) => Value::Bool(value),
+            Value::Datetime(text) => Value::Datetime(text),
+            Value::Null => Value::Null,
+            Value::Array(items) => Value::Array(items.into_iter().map(Self::into_static).collect()),
+            Value::Table(table) => {
+                let entries = table.entries.into_iter().map(|entry| TableEntry {
+                    key: Cow::Owned(entry.key.into_owned()),
+                    parent: entry.parent,
+                    position: entry.position,
+                    value: entry.value.into_static(),
+                });
+                Value::Table(Table { path: table.path, entries: entries.collect() })
+            }
+        };
+        Node { position: self.position, value }
+    }
+
+    /// Makes `path` the path of the node.
+    pub(super) fn relocate(&mut self, path: &str) {
+        match &mut self.value {
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    item.relocate(&format!("{path}[{index}]"));
+                }
+            }
+            Value::Table(table) => {
+                table.path = Arc::from(path);
+                for entry in &mut table.entries {
+                    entry.parent = table.path.clone();
+                    entry.value.relocate(&join(path, &entry.key));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Keys and values.
 #[derive(Debug, Clone)]
 pub(super) struct Table<'a> {

@@ -30,7 +30,8 @@ pub(super) const RULE: [&str; 11] = [
 pub(super) const PORT_RANGE: [&str; 2] = ["from_port", "to_port"];
 
 /// Protocols that a rule may name, with their IANA numbers.
-const PROTOCOLS: [(&str, i64); 9] = [
+const PROTOCOLS: [(&str, i64); 10] = [
+    ("hopopt", 0),
     ("icmp", 1),
     ("igmp", 2),
     ("tcp", 6),
@@ -135,8 +136,10 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     let action = fields.text("rule_action", RuleAction::parse);
     let source = cidr_block("source_cidr_block", fields);
     let destination = cidr_block("destination_cidr_block", fields);
+    let (protocol, is_protocol_valid) = protocol(fields);
     let rule_match = RuleMatch {
-        protocol: protocol(fields),
+        protocol,
+        is_protocol_valid,
         source_ports: port_range("source_port_range", fields),
         destination_ports: port_range("destination_port_range", fields),
     };
@@ -157,14 +160,30 @@ fn rule(fields: &mut Fields<'_, '_, '_, '_>) -> Option<FilterRule> {
     required.and(Some(rule))
 }
 
-/// A protocol: its number, or the name of a common one in any case.
-fn protocol(fields: &mut Fields<'_, '_, '_, '_>) -> Option<Protocol> {
-    match fields.entry("protocol").map(|entry| &entry.value.value) {
-        Some(Value::String(name)) if name.parse::<i64>().is_err() => {
-            fields.text("protocol", protocol_of_name)
+/// A protocol: its number, or the name of a common one in any case. `None` means all protocols, as
+/// the number 0 does in files with the names of Terraform. Also returns whether the field is valid.
+fn protocol(fields: &mut Fields<'_, '_, '_, '_>) -> (Option<Protocol>, bool) {
+    let Some(entry) = fields.entry("protocol") else { return (None, true) };
+    let protocol = match &entry.value.value {
+        Value::String(text) if text.parse::<i64>().is_ok() => {
+            fields.text("protocol", |text| Protocol::new(text.parse::<i64>().unwrap_or(i64::MAX)))
+        }
+        Value::String(_) => {
+            let named = fields.text("protocol", protocol_of_name);
+            return (named, named.is_some());
         }
         _ => fields.number("protocol", Protocol::new),
+    };
+    if protocol != Some(Protocol(0)) {
+        return (protocol, protocol.is_some());
     }
+    if fields.out.is_toml_spelling(entry.value.position) {
+        return (None, true);
+    }
+    let note = "matches only HOPOPT, the protocol with the number 0; leave Protocol out to match \
+                all protocols";
+    fields.out.report_adjusted(entry, note.to_owned());
+    (protocol, true)
 }
 
 fn protocol_of_name(name: &str) -> Result<Protocol, InvalidValue> {
@@ -209,6 +228,7 @@ fn port(number: i64) -> Result<u16, InvalidValue> {
 /// The optional conditions of a rule.
 struct RuleMatch {
     protocol: Option<Protocol>,
+    is_protocol_valid: bool,
     source_ports: Option<PortRange>,
     destination_ports: Option<PortRange>,
 }
@@ -218,8 +238,8 @@ impl RuleMatch {
         if let Some(protocol) = self.protocol {
             // A rule without ports accepts every protocol, so this does not fail.
             rule = rule.clone().with_protocol(protocol).unwrap_or(rule);
-        } else if fields.has("protocol") {
-            // The protocol is invalid and was reported, so the ports cannot be checked.
+        } else if !self.is_protocol_valid {
+            // The error was reported. The ports cannot be checked.
             return rule;
         }
         if let Some(ports) = self.source_ports {

@@ -9,8 +9,9 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 
-/// The maximum depth in levels. No key in use is deeper, so deeper values are read as null.
-const MAX_DEPTH: usize = 32;
+/// The maximum depth in levels. No key in use is deeper, so deeper values are read as null. A
+/// Terraform plan has three levels for each module.
+const MAX_DEPTH: usize = 64;
 
 /// The grammar of RFC 8259, without the extensions of the parser.
 const STRICT: ParseOptions = ParseOptions {

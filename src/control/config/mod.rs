@@ -6,8 +6,9 @@
 //!
 //! ```text
 //! text -> document (toml_text, json_text, yaml_text)
-//!      -> tables of resources: cloudformation converts templates to the format of the EC2 API;
-//!         aws and terraform convert to the format of TOML; resource_set merges all files
+//!      -> tables of resources: cloudformation evaluates templates and converts them to the format
+//!         of the EC2 API; aws and terraform convert to the format of TOML; resource_set merges
+//!         all files
 //!      -> values (fields, resources, filters)
 //!      -> registry (assemble)
 //! ```
@@ -17,40 +18,35 @@ mod assemble;
 mod aws;
 mod aws_parts;
 mod cloudformation;
-mod cloudformation_types;
 mod collector;
 mod document;
 mod fields;
+mod file_text;
 mod filters;
-mod functions;
 mod json_text;
+mod parameter_values;
 mod parsed_config;
 mod problem;
-mod references;
 mod refused;
 mod resource;
 mod resource_set;
 mod resources;
 mod standalone_rules;
+mod template_files;
 mod terraform;
 mod texts;
 mod toml_text;
 mod warnings;
 mod yaml_text;
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
+pub use parameter_values::ParameterValues;
 pub use parsed_config::{ConfigError, ParsedConfig};
 pub use problem::{Location, Problem, ProblemKind};
 pub use texts::{Format, Text};
 
-/// The path that means standard input.
-const STANDARD_INPUT: &str = "-";
-
-/// At most this many bytes are read of a file, which can be an endless device.
-const MAX_FILE_LEN: u64 = 1 << 28;
+use template_files::TemplateFiles;
 
 /// Reads files as one configuration. The content of a `.json` file decides whether it is the output
 /// of the AWS CLI, a CloudFormation template, or the output of `terraform show -json`. Files ending
@@ -66,24 +62,23 @@ const MAX_FILE_LEN: u64 = 1 << 28;
 /// ```
 #[must_use]
 pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> ParsedConfig {
+    read_files_with(paths, &ParameterValues::default())
+}
+
+/// Reads files as one configuration, as [`read_files`], with values for infrastructure code.
+#[must_use]
+pub fn read_files_with<P: AsRef<Path>>(paths: &[P], values: &ParameterValues) -> ParsedConfig {
     let mut unreadable = Vec::new();
     let mut contents = Vec::new();
     for path in paths {
-        let is_standard_input = path.as_ref().as_os_str() == STANDARD_INPUT;
-        let name = match is_standard_input {
-            true => "standard input".to_owned(),
-            false => path.as_ref().display().to_string(),
-        };
-        match read_file(path.as_ref()) {
-            Ok(bytes) => match decode(&name, bytes) {
-                Ok(text) => contents.push((name, text)),
-                Err(problem) => unreadable.push(*problem),
-            },
-            Err(error) => unreadable.push(cannot_read(name, &error)),
+        match file_text::read_text(path.as_ref()) {
+            Ok(content) => contents.push(content),
+            Err(problem) => unreadable.push(*problem),
         }
     }
     let texts: Vec<Text<'_>> = contents.iter().map(|(name, text)| Text::new(name, text)).collect();
-    let mut outcome = assemble::read(&texts, !unreadable.is_empty());
+    let files = TemplateFiles::new(true);
+    let mut outcome = assemble::read(&texts, !unreadable.is_empty(), values, &files);
     if !unreadable.is_empty() {
         outcome.registry = None;
         unreadable.append(&mut outcome.problems);
@@ -106,53 +101,11 @@ pub fn read_files<P: AsRef<Path>>(paths: &[P]) -> ParsedConfig {
 /// ```
 #[must_use]
 pub fn read_texts(texts: &[Text<'_>]) -> ParsedConfig {
-    assemble::read(texts, false)
+    read_texts_with(texts, &ParameterValues::default())
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if path.as_os_str() == STANDARD_INPUT {
-        return read_limited(io::stdin().lock());
-    }
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            "expected a file, got a directory",
-        ));
-    }
-    read_limited(file)
-}
-
-fn read_limited(file: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read_len = file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(read_len).is_ok_and(|len| len > MAX_FILE_LEN) {
-        let message = "expected at most 256 MiB";
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
-}
-
-fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Box<Problem>> {
-    String::from_utf8(bytes).map_err(|error| {
-        let valid_len = error.utf8_error().valid_up_to();
-        let valid = error.as_bytes().get(..valid_len).unwrap_or_default();
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let last_line = valid.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        let column = String::from_utf8_lossy(last_line).chars().count() + 1;
-        let invalid = error.as_bytes().get(valid_len).copied().unwrap_or_default();
-        let message = format!("expected UTF-8 text, got the invalid byte {invalid:#04x}");
-        Box::new(file_problem(name.to_owned(), Some((line, column)), message))
-    })
-}
-
-fn cannot_read(name: String, error: &io::Error) -> Problem {
-    file_problem(name, None, format!("cannot read the configuration: {error}"))
-}
-
-/// A problem of a whole file.
-fn file_problem(file: String, line_and_column: Option<(usize, usize)>, message: String) -> Problem {
-    let location = Location { file, line_and_column };
-    let (path, field) = (String::new(), String::new());
-    Problem { location, path, field, kind: ProblemKind::Note(message) }
+/// Reads texts as one configuration, as [`read_texts`], with values for infrastructure code.
+#[must_use]
+pub fn read_texts_with(texts: &[Text<'_>], values: &ParameterValues) -> ParsedConfig {
+    assemble::read(texts, false, values, &TemplateFiles::new(false))
 }

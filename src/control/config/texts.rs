@@ -1,5 +1,7 @@
 //! The texts of a configuration, and the line and column of each byte.
 
+use std::borrow::Cow;
+
 use super::document::SourcePosition;
 
 /// The format of a text.
@@ -66,33 +68,51 @@ impl<'a> Text<'a> {
         let format = Format::of_name(name).unwrap_or_else(|| Format::of_content(text));
         Self { name, format, text }
     }
+
+    /// The same text without a byte order mark.
+    pub(super) fn without_mark(self) -> Self {
+        Self { text: self.text.strip_prefix('\u{feff}').unwrap_or(self.text), ..self }
+    }
 }
 
 /// Texts with the offsets of their lines.
 pub(super) struct Texts<'a> {
-    texts: Vec<Text<'a>>,
-    line_starts: Vec<Vec<usize>>,
+    texts: Vec<NamedText<'a>>,
+}
+
+struct NamedText<'a> {
+    name: Cow<'a, str>,
+    format: Format,
+    text: Cow<'a, str>,
+    line_starts: Vec<usize>,
 }
 
 impl<'a> Texts<'a> {
+    /// Texts without byte order marks.
     pub(super) fn new(texts: &[Text<'a>]) -> Self {
-        let texts: Vec<Text<'a>> = texts
-            .iter()
-            .map(|text| {
-                let without_bom = text.text.strip_prefix('\u{feff}').unwrap_or(text.text);
-                Text { text: without_bom, ..*text }
-            })
-            .collect();
-        let line_starts = texts.iter().map(|text| line_starts(text.text)).collect();
-        Self { texts, line_starts }
+        let named = texts.iter().map(|text| NamedText {
+            name: Cow::Borrowed(text.name),
+            format: text.format,
+            text: Cow::Borrowed(text.text),
+            line_starts: line_starts(text.text),
+        });
+        Self { texts: named.collect() }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Text<'a>> {
-        self.texts.iter()
+    /// Adds a text that another one names. Returns its index.
+    pub(super) fn push(&mut self, name: String, format: Format, text: String) -> usize {
+        let line_starts = line_starts(&text);
+        let (name, text) = (Cow::Owned(name), Cow::Owned(text));
+        self.texts.push(NamedText { name, format, text, line_starts });
+        self.texts.len() - 1
     }
 
-    pub(super) fn name(&self, text: usize) -> &'a str {
-        self.texts.get(text).map_or("", |text| text.name)
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    pub(super) fn name(&self, text: usize) -> &str {
+        self.texts.get(text).map_or("", |text| &text.name)
     }
 
     pub(super) fn format(&self, text: usize) -> Format {
@@ -101,14 +121,14 @@ impl<'a> Texts<'a> {
 
     /// The line of a position, from 1.
     pub(super) fn line(&self, position: SourcePosition) -> usize {
-        let starts = self.line_starts.get(position.text).map_or(&[][..], Vec::as_slice);
+        let starts = self.texts.get(position.text).map_or(&[][..], |text| &text.line_starts);
         starts.partition_point(|start| *start <= position.offset).max(1)
     }
 
     fn line_start(&self, position: SourcePosition) -> usize {
-        let starts = self.line_starts.get(position.text);
+        let text = self.texts.get(position.text);
         let index = self.line(position) - 1;
-        starts.and_then(|starts| starts.get(index)).copied().unwrap_or(0)
+        text.and_then(|text| text.line_starts.get(index)).copied().unwrap_or(0)
     }
 
     /// Counts columns of positions in ascending order.
@@ -137,7 +157,7 @@ impl ColumnCounter<'_, '_> {
         if self.from < start || self.from > position {
             (self.from, self.column) = (start, 1);
         }
-        let text = self.texts.texts.get(position.text).map_or("", |text| text.text);
+        let text = self.texts.texts.get(position.text).map_or("", |text| &text.text);
         let between = text.as_bytes().get(self.from.offset..position.offset).unwrap_or_default();
         // In UTF-8 each character has exactly one byte that is not a continuation byte.
         self.column += between.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
@@ -198,7 +218,7 @@ mod tests {
     #[test]
     fn lines_and_columns_count_from_one_and_in_characters() {
         let source = "\u{feff}a = 1\r\né = \"ü\" # x\n";
-        let texts = Texts::new(&[Text::new("a", ""), Text::new("b", source)]);
+        let texts = Texts::new(&[Text::new("a", ""), Text::new("b", source).without_mark()]);
         let at = |offset| SourcePosition { text: 1, offset };
         let mut columns = texts.columns();
         for (offset, line, column) in

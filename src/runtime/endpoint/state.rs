@@ -67,10 +67,50 @@ fn private_file_failure(path: &Path, error: PrivateFileError) -> Error {
 
 impl Persist for EndpointState {
     fn commit(&mut self, records: &[Record]) -> io::Result<()> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));
-        let committed = store.commit(&writes.collect::<Vec<_>>());
+        let committed = self.store.as_mut().map_or(Ok(()), |store| {
+            let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));
+            store.commit(&writes.collect::<Vec<_>>())
+        });
         self.report(&committed);
+        if committed.is_ok() {
+            let rules = records.iter().filter_map(Record::rule_of_protocol_zero);
+            for id in rules {
+                self.events.send(Event::RuleOfProtocolZero(format!(
+                    "rule {id}: protocol 0 is HOPOPT, not all protocols; a rule without Protocol \
+                     matches all protocols"
+                )));
+            }
+        }
         committed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn record(key: &str, protocol: &str) -> Record {
+        let text = format!(
+            "{{\"sequence\":1,\"owner\":\"000000000000\",\"filter\":\"tmf-1\",\
+             \"direction\":\"ingress\",\"number\":1,\"action\":\"accept\",\
+             \"source\":[\"0.0.0.0\",0],\"destination\":[\"0.0.0.0\",0]{protocol}}}"
+        );
+        Record { key: key.to_owned(), text: Some(text) }
+    }
+
+    #[test]
+    fn a_rule_of_protocol_zero_is_reported() {
+        let sentences = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sentences);
+        let events = EventSink::new(move |event| seen.lock().unwrap().push(event.to_string()));
+        let mut state = EndpointState { store: None, is_failing: false, events };
+        let zero = record("rule/tmfr-1", ",\"protocol\":0");
+        let others = [record("rule/tmfr-2", ",\"protocol\":6"), record("rule/tmfr-3", "")];
+        state.commit(&[&others[..], &[zero]].concat()).unwrap();
+        let sentences = sentences.lock().unwrap();
+        assert_eq!(sentences.len(), 1);
+        assert!(sentences[0].contains("rule tmfr-1: protocol 0 is HOPOPT"), "{sentences:?}");
     }
 }

@@ -2,25 +2,35 @@
 //! Terraform's names. Values of a plan that are known only after it is applied are found through
 //! the references of its configuration; the address of a resource is then used as its id.
 
+mod address;
+mod expression;
+mod references;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use self::references::{References, Resolution};
 use super::collector::ProblemCollector;
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 use super::filters::{FILTER, RULE};
-use super::references::{References, Resolution};
+use super::parameter_values::ParameterValues;
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
 use super::resources::{NETWORK_INTERFACE, SESSION, TARGET};
 use super::standalone_rules::StandaloneRule;
 
-const TYPES: [(&str, TerraformType); 5] = [
+const TYPES: [(&str, TerraformType); 7] = [
     ("aws_ec2_traffic_mirror_filter", TerraformType::One(Kind::Filter)),
     ("aws_ec2_traffic_mirror_filter_rule", TerraformType::Rule),
     ("aws_ec2_traffic_mirror_target", TerraformType::One(Kind::Target)),
     ("aws_ec2_traffic_mirror_session", TerraformType::One(Kind::Session)),
     ("aws_network_interface", TerraformType::One(Kind::NetworkInterface)),
+    (INSTANCE_TYPES[0], TerraformType::Instance),
+    (INSTANCE_TYPES[1], TerraformType::Instance),
 ];
+
+/// Types of instances. The address of an instance stands for its primary network interface.
+const INSTANCE_TYPES: [&str; 2] = ["aws_instance", "aws_spot_instance_request"];
 
 /// The maximum depth of modules.
 const MAX_DEPTH: usize = 12;
@@ -29,6 +39,7 @@ const MAX_DEPTH: usize = 12;
 enum TerraformType {
     One(Kind),
     Rule,
+    Instance,
 }
 
 /// Whether a document is a state or a plan of Terraform.
@@ -37,9 +48,26 @@ pub(super) fn is_state_or_plan(root: &Node<'_>) -> bool {
     table.has("format_version")
 }
 
+/// Whether a document is a state file of Terraform, whose format is internal.
+pub(super) fn is_state_file(root: &Node<'_>) -> bool {
+    let Value::Table(table) = &root.value else { return false };
+    table.has("terraform_version") && (table.has("lineage") || table.has("serial"))
+}
+
+/// Reports a state file.
+pub(super) fn report_state_file(root: &Node<'_>, out: &mut ProblemCollector<'_>) {
+    let file = out.text_name(root.position).to_owned();
+    let message = format!(
+        "expected what `terraform show -json` prints, got Terraform's state file: run `terraform \
+         show -json {file} > state.json` and read state.json"
+    );
+    out.report_error(root.position, message);
+}
+
 /// Reads the resources of a state or a plan.
 pub(super) fn read<'a>(
     root: &Node<'a>,
+    supplied: &ParameterValues,
     into: &mut ResourceSet<'a>,
     out: &mut ProblemCollector<'_>,
 ) {
@@ -69,13 +97,14 @@ pub(super) fn read<'a>(
         found.extend(prior.into_iter().filter(|one| one.string("mode") == Some("data")));
     }
     let configuration = document.table("configuration");
-    let mut references = References::new(configuration.and_then(|one| one.table("root_module")));
+    let mut references =
+        References::new(configuration.and_then(|one| one.table("root_module")), supplied);
     for resource in &found {
         if let (Some(address), Some(id)) = (resource.string("address"), id_of(resource)) {
             references.put(address, id);
         }
     }
-    let reader = StateReader { references };
+    let reader = StateReader { references, supplied };
     for resource in found {
         reader.read(resource, into, out);
     }
@@ -100,7 +129,9 @@ fn resources_of<'n, 'a>(
 /// The id of a resource if it is known, else its address.
 fn id_of<'n>(resource: &'n Table<'_>) -> Option<&'n str> {
     let values = resource.table("values")?;
-    let known = values.string("id").filter(|id| !id.is_empty());
+    let is_instance = resource.string("type").is_some_and(|kind| INSTANCE_TYPES.contains(&kind));
+    let key = if is_instance { "primary_network_interface_id" } else { "id" };
+    let known = values.string(key).filter(|id| !id.is_empty());
     known.or_else(|| resource.string("address"))
 }
 
@@ -113,8 +144,27 @@ const REFERENCE_ARGUMENTS: [&str; 5] = [
     "gateway_load_balancer_endpoint_id",
 ];
 
+/// Other arguments without which a resource is not understood. Values that are known only after a
+/// plan is applied are errors.
+const COMPUTED_ARGUMENTS: [&str; 9] = [
+    "session_number",
+    "packet_length",
+    "virtual_network_id",
+    "rule_number",
+    "rule_action",
+    "traffic_direction",
+    "protocol",
+    "source_cidr_block",
+    "destination_cidr_block",
+];
+
+/// Arguments that are numbers.
+const NUMBERS: [&str; 5] =
+    ["session_number", "packet_length", "virtual_network_id", "rule_number", "protocol"];
+
 struct StateReader<'n, 'a> {
     references: References<'n, 'a>,
+    supplied: &'n ParameterValues,
 }
 
 /// A resource of the document. Messages name it by its address.
@@ -147,6 +197,15 @@ impl<'n, 'a> StateReader<'n, 'a> {
                 table.entries.extend(addresses(values, position));
                 into.known_interfaces.push(Resource { position, table });
             }
+            TerraformType::Instance => {
+                let id =
+                    values.entry("primary_network_interface_id").filter(|id| is_given(&id.value));
+                let value = id.unwrap_or(block.address).value.clone();
+                let id = block.entry(Kind::NetworkInterface.id_key(), value);
+                let entries = [id].into_iter().chain(addresses(values, position)).collect();
+                let table = Table { path: block.path.clone(), entries };
+                into.known_interfaces.push(Resource { position, table });
+            }
             TerraformType::One(kind) => {
                 let keys: &[&'static str] = match kind {
                     Kind::Filter => &FILTER,
@@ -177,9 +236,7 @@ impl<'n, 'a> StateReader<'n, 'a> {
         let arguments = keys.iter().filter(|key| **key != id_key);
         let mut entries: Vec<TableEntry<'a>> =
             arguments.filter_map(|key| self.argument(block, key, out)).collect();
-        let known = block.values.entry("id");
-        let known =
-            known.filter(|id| matches!(&id.value.value, Value::String(id) if !id.is_empty()));
+        let known = block.values.entry("id").filter(|id| is_given(&id.value));
         entries.push(block.entry(id_key, known.unwrap_or(block.address).value.clone()));
         Table { path: block.path.clone(), entries }
     }
@@ -196,20 +253,40 @@ impl<'n, 'a> StateReader<'n, 'a> {
             return given_value(key, entry).map(|value| block.entry(key, value));
         }
         let Value::String(address) = &block.address.value.value else { return None };
-        if !REFERENCE_ARGUMENTS.contains(&key) {
-            return None;
-        }
         let position = block.address.value.position;
-        let entry =
-            |text: String| block.entry(key, Node { position, value: Value::String(text.into()) });
-        match self.references.of(address, key) {
+        let entry = |value: Value<'a>| block.entry(key, Node { position, value });
+        let text = |text: String| entry(Value::String(Cow::Owned(text)));
+        if let Some(given) = self.supplied.value(&format!("{address}.{key}")) {
+            let number = given.parse().ok().filter(|_| NUMBERS.contains(&key));
+            return Some(
+                number
+                    .map_or_else(|| text(given.to_owned()), |number| entry(Value::Integer(number))),
+            );
+        }
+        let resolution = match REFERENCE_ARGUMENTS.contains(&key) {
+            true => self.references.of(address, key),
+            false if COMPUTED_ARGUMENTS.contains(&key) => {
+                match self.references.is_computed(address, key) {
+                    true => Resolution::Ambiguous("(known after apply)".to_owned()),
+                    false => Resolution::Nothing,
+                }
+            }
+            false => Resolution::Nothing,
+        };
+        match resolution {
             Resolution::Nothing => None,
-            Resolution::One(id) => Some(entry(id)),
+            Resolution::One(id) => Some(text(id)),
             Resolution::Ambiguous(names) => {
-                let entry = entry(names.clone());
-                let expected = "references, variables and outputs that the plan resolves to one \
-                                resource";
-                out.report_invalid_and_omit(&entry, &entry.value, names, expected.to_owned());
+                let entry = text(names.clone());
+                let expected = match REFERENCE_ARGUMENTS.contains(&key) {
+                    true => {
+                        "references, variables and outputs that the plan resolves to one resource"
+                    }
+                    false => "a value that the plan contains",
+                };
+                let option = format!("--parameter '{address}.{key}=VALUE'");
+                let expected = format!("{expected}, or {option}");
+                out.report_invalid_and_omit(&entry, &entry.value, names, expected);
                 None
             }
         }
@@ -232,6 +309,10 @@ impl<'a> ResourceBlock<'_, 'a> {
     }
 }
 
+fn is_given(node: &Node<'_>) -> bool {
+    matches!(&node.value, Value::String(text) if !text.is_empty())
+}
+
 /// The value of an entry if it is set. Terraform prints an unset value as null, as an empty string
 /// or list, or as zero for some numbers. It prints a block as a list with one table.
 fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
@@ -249,12 +330,20 @@ fn given_value<'a>(key: &str, entry: &TableEntry<'a>) -> Option<Node<'a>> {
     }
 }
 
+/// Attributes of network interfaces and instances with private addresses.
+const ADDRESS_LISTS: [&str; 6] = [
+    "private_ip",
+    "private_ip_list",
+    "private_ips",
+    "secondary_private_ips",
+    "ipv6_address_list",
+    "ipv6_addresses",
+];
+
 /// All private addresses, with the primary address first.
 fn addresses<'a>(values: &Table<'a>, position: SourcePosition) -> Option<TableEntry<'a>> {
     let mut found: Vec<Node<'a>> = Vec::new();
-    for key in
-        ["private_ip", "private_ip_list", "private_ips", "ipv6_address_list", "ipv6_addresses"]
-    {
+    for key in ADDRESS_LISTS {
         let nodes = match values.entry(key).map(|entry| &entry.value) {
             Some(Node { value: Value::Array(items), .. }) => items.clone(),
             Some(node @ Node { value: Value::String(text), .. }) if !text.is_empty() => {

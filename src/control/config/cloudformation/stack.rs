@@ -1,0 +1,118 @@
+//! The stacks of a configuration: templates, their nested stacks, and limits of their evaluation.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::document::{Node, SourcePosition, Table, Value};
+use super::super::parameter_values::ParameterValues;
+
+/// The units of work of a whole configuration: a hundred for each function, and one for each byte
+/// of text. Templates in use need less than a hundredth of it.
+const MAX_WORK: usize = 100_000_000;
+
+/// The units of work of one function.
+const WORK_PER_FUNCTION: usize = 100;
+
+/// A template with its sections.
+pub(super) struct Stack<'a> {
+    pub(super) position: SourcePosition,
+    /// The name of the file.
+    pub(super) file: String,
+    /// The name of the stack: `AWS::StackName`.
+    pub(super) name: String,
+    /// What precedes the logical ids of a nested stack: `Nested.`.
+    pub(super) prefix: String,
+    /// The stack that nests this one, and the `Parameters` that it gives.
+    pub(super) outer: Option<OuterStack<'a>>,
+    pub(super) parameters: Table<'a>,
+    pub(super) mappings: Table<'a>,
+    pub(super) conditions: Table<'a>,
+    pub(super) resources: Table<'a>,
+    pub(super) outputs: Table<'a>,
+    /// The indices of nested stacks by logical id.
+    pub(super) nested: BTreeMap<String, usize>,
+}
+
+/// The stack that nests another one.
+pub(super) struct OuterStack<'a> {
+    pub(super) index: usize,
+    pub(super) parameters: Option<Node<'a>>,
+}
+
+impl<'a> Stack<'a> {
+    /// The stack of a template that is not nested.
+    pub(super) fn new(root: &Node<'a>, file: String) -> Self {
+        let stem = Path::new(&file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let mut stack = Self {
+            position: root.position,
+            name: stem.unwrap_or_default(),
+            file,
+            prefix: String::new(),
+            outer: None,
+            parameters: no_entries(),
+            mappings: no_entries(),
+            conditions: no_entries(),
+            resources: no_entries(),
+            outputs: no_entries(),
+            nested: BTreeMap::new(),
+        };
+        stack.set_sections(root);
+        stack
+    }
+
+    /// Reads the sections of a template.
+    pub(super) fn set_sections(&mut self, root: &Node<'a>) {
+        let section = |key: &str| match &root.value {
+            Value::Table(table) => table.table(key).cloned().unwrap_or_else(no_entries),
+            _ => no_entries(),
+        };
+        self.parameters = section("Parameters");
+        self.mappings = section("Mappings");
+        self.conditions = section("Conditions");
+        self.resources = section("Resources");
+        self.outputs = section("Outputs");
+    }
+}
+
+fn no_entries<'a>() -> Table<'a> {
+    Table { path: Arc::from(""), entries: Vec::new() }
+}
+
+/// All stacks of a configuration.
+pub(super) struct Stacks<'v, 'a> {
+    pub(super) all: Vec<Stack<'a>>,
+    pub(super) values: &'v ParameterValues,
+    work_left: Cell<usize>,
+    assumed: RefCell<BTreeMap<String, String>>,
+}
+
+impl<'v, 'a> Stacks<'v, 'a> {
+    pub(super) const fn new(values: &'v ParameterValues) -> Self {
+        Self {
+            all: Vec::new(),
+            values,
+            work_left: Cell::new(MAX_WORK),
+            assumed: RefCell::new(BTreeMap::new()),
+        }
+    }
+
+    /// Counts the work of one function or node with a text of that length. Returns whether the
+    /// configuration is still below the limit.
+    pub(super) fn spend(&self, text_len: usize) -> bool {
+        let left = self.work_left.get().checked_sub(text_len.saturating_add(WORK_PER_FUNCTION));
+        self.work_left.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// Records that a value of the deployment that is not given determines what is read.
+    pub(super) fn assume(&self, name: &str, value: &str) {
+        self.assumed.borrow_mut().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The recorded names and values.
+    pub(super) fn assumed(&self) -> BTreeMap<String, String> {
+        self.assumed.borrow().clone()
+    }
+}

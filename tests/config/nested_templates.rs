@@ -1,0 +1,185 @@
+//! Files that CloudFormation templates name: nested stacks, includes, and the output of CDK.
+
+use std::path::Path;
+
+use traffic_mirror::control::config::{ParameterValues, ParsedConfig, read_files_with};
+use traffic_mirror::control::render::to_toml;
+
+use crate::{error_lines, warning_lines};
+
+/// Writes files and reads the first one.
+fn read(files: &[(&str, &str)], options: &[&str]) -> ParsedConfig {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let mut values = ParameterValues::default();
+    options.iter().for_each(|option| values.add_option(option).unwrap());
+    read_files_with(&[folder.path().join(Path::new(files[0].0))], &values)
+}
+
+const RULE: &str = "{Type: 'AWS::EC2::TrafficMirrorFilterRule', Properties: {TrafficMirrorFilterId: \
+                    {Ref: F}, TrafficDirection: ingress, RuleNumber: 1, RuleAction: accept, \
+                    SourceCidrBlock: 0.0.0.0/0, DestinationCidrBlock: 0.0.0.0/0}}";
+
+const MAIN: &str = "
+Parameters:
+  Sensor: {Type: String, Default: eni-sensor}
+Conditions: {Never: !Equals [a, b]}
+Resources:
+  Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://bucket/parts/filter.yaml}}
+  Collect:
+    Type: AWS::CloudFormation::Stack
+    Properties:
+      TemplateURL: !Sub 'https://s3.${AWS::URLSuffix}/bucket/v1/parts/collect.yaml'
+      Parameters: {SensorEni: !Ref Sensor, Address: 10.0.0.9}
+  Absent:
+    Type: AWS::CloudFormation::Stack
+    Properties: {TemplateURL: ./absent.yaml}
+  NotCreated:
+    Type: AWS::CloudFormation::Stack
+    Condition: Never
+    Properties: {TemplateURL: ./not-created.yaml}
+  S:
+    Type: AWS::EC2::TrafficMirrorSession
+    Properties:
+      NetworkInterfaceId: eni-1
+      TrafficMirrorTargetId: !GetAtt Collect.Outputs.TargetId
+      TrafficMirrorFilterId: !Ref F
+      SessionNumber: 1
+";
+
+const COLLECT: &str = "
+Parameters:
+  SensorEni: {Type: String}
+  Address: {Type: String}
+  Port: {Type: Number, Default: 4790}
+Resources:
+  Target:
+    Type: AWS::EC2::TrafficMirrorTarget
+    Properties:
+      NetworkInterfaceId: !Ref SensorEni
+      Tags: [{Key: 'mirror:address', Value: !Sub '${Address}:${Port}'}]
+Outputs:
+  TargetId: {Value: !Ref Target}
+";
+
+fn filter() -> String {
+    format!("F: {{Type: 'AWS::EC2::TrafficMirrorFilter'}}\nR: {RULE}\n")
+}
+
+#[test]
+fn nested_stacks_and_includes_are_read_beside_the_template() {
+    let files =
+        [("main.yaml", MAIN), ("parts/collect.yaml", COLLECT), ("parts/filter.yaml", &filter())];
+    let outcome = read(&files, &["Sensor=eni-other"]);
+    let warnings = warning_lines(&outcome);
+    assert!(warnings.contains("the nested stack `Absent` is not read: `./absent.yaml`"));
+    assert!(!warnings.contains("NotCreated"), "{warnings}");
+    let toml = to_toml(&outcome.registry.unwrap());
+    for line in [
+        "traffic_mirror_target_id = \"Collect.Target\"",
+        "address = \"10.0.0.9:4790\"",
+        "network_interface_id = \"eni-other\"",
+        "traffic_mirror_filter_rule_id = \"R\"",
+    ] {
+        assert!(toml.contains(line), "{line} in {toml}");
+    }
+}
+
+#[test]
+fn the_end_of_a_location_suffices() {
+    let main = MAIN.replace("${AWS::URLSuffix}/bucket/v1/", "${Host}/${Bucket}/${Prefix}");
+    let main = main.replace("  Sensor: {", "  Bucket: {Type: String}\n  Sensor: {");
+    let files =
+        [("main.yaml", &*main), ("parts/collect.yaml", COLLECT), ("parts/filter.yaml", &filter())];
+    let outcome = read(&files, &[]);
+    assert!(!warning_lines(&outcome).contains("stack `Collect` is not read"));
+    assert_eq!(outcome.registry.unwrap().targets()[0].id().as_str(), "Collect.Target");
+}
+
+#[test]
+fn an_error_of_a_nested_stack_names_its_file() {
+    let wrong = COLLECT.replace("${Address}", "nowhere");
+    let files =
+        [("main.yaml", MAIN), ("parts/collect.yaml", &*wrong), ("parts/filter.yaml", &filter())];
+    let errors = error_lines(&read(&files, &[]));
+    assert!(errors.contains("parts/collect.yaml:11:"), "{errors}");
+    assert!(errors.contains("Target.Tags `nowhere:4790`: expected"), "{errors}");
+    let files = [("main.yaml", MAIN), ("parts/filter.yaml", &filter())];
+    let errors = error_lines(&read(&files, &[]));
+    assert!(errors.contains("--parameter Collect.Outputs.TargetId=VALUE"), "{errors}");
+    let files = [("main.yaml", MAIN), ("parts/collect.yaml", COLLECT)];
+    let errors = error_lines(&read(&files, &[]));
+    assert!(errors.contains("TrafficMirrorFilterId `Ref`: expected a resource or"), "{errors}");
+}
+
+#[test]
+fn files_that_name_each_other_are_not_read_again() {
+    let include = "  Fn::Transform: {Name: AWS::Include, Parameters: {Location: b.yaml}}\n";
+    let stack = "  N: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: a.yaml}}\n";
+    let main = format!("Resources:\n{include}{stack}");
+    let outcome = read(&[("a.yaml", &main), ("b.yaml", include.trim_start())], &[]);
+    let warnings = warning_lines(&outcome);
+    assert!(
+        warnings.contains("the include `b.yaml` is not read: it includes itself"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("the nested stack `N` is not read: `a.yaml`: it nests itself"));
+    let many: String = (0..300).map(|at| stack.replace("  N:", &format!("  N{at}:"))).collect();
+    let main = format!("Resources:\n{}", many.replace("a.yaml", "c.yaml"));
+    let warnings = warning_lines(&read(&[("a.yaml", &main), ("c.yaml", "Resources: {}")], &[]));
+    assert!(warnings.contains("at most 256 files"), "{warnings}");
+}
+
+#[test]
+fn a_stack_of_cdk_is_read() {
+    let main = r#"{
+  "Resources": {
+    "NestedStackResource": {
+      "Type": "AWS::CloudFormation::Stack",
+      "Properties": {
+        "TemplateURL": {"Fn::Join": ["", ["https://s3.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"},
+          "/", {"Fn::Sub": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"}, "/0123.json"]]},
+        "Parameters": {"referencetoSensorRef": {"Ref": "Sensor"}}},
+      "Metadata": {"aws:cdk:path": "App/Nested", "aws:asset:path": "AppNested.nested.template.json"}},
+    "Sensor": {"Type": "AWS::EC2::NetworkInterface", "Properties": {"PrivateIpAddress": "10.0.0.9"},
+      "Metadata": {"aws:cdk:path": "App/Sensor"}},
+    "CDKMetadata": {"Type": "AWS::CDK::Metadata", "Condition": "CDKMetadataAvailable",
+      "Properties": {"Analytics": "v2:deflate64:H4s"}}},
+  "Conditions": {"CDKMetadataAvailable": {"Fn::Or": [{"Fn::Equals": [{"Ref": "AWS::Region"}, "eu-west-1"]}]}},
+  "Parameters": {"BootstrapVersion": {"Type": "AWS::SSM::Parameter::Value<String>",
+    "Default": "/cdk-bootstrap/hnb659fds/version", "Description": "[cdk:skip]"}},
+  "Rules": {"CheckBootstrapVersion": {"Assertions": [{"Assert": {"Fn::Not": [{"Fn::Contains":
+    [["1", "2", "3", "4", "5"], {"Ref": "BootstrapVersion"}]}]}, "AssertDescription": "x"}]}}}"#;
+    let nested = r#"{
+  "Parameters": {"referencetoSensorRef": {"Type": "String"}},
+  "Resources": {
+    "Target": {"Type": "AWS::EC2::TrafficMirrorTarget",
+      "Properties": {"NetworkInterfaceId": {"Ref": "referencetoSensorRef"}}},
+    "Filter": {"Type": "AWS::EC2::TrafficMirrorFilter"},
+    "Session": {"Type": "AWS::EC2::TrafficMirrorSession", "Properties": {"NetworkInterfaceId": "eni-1",
+      "TrafficMirrorTargetId": {"Fn::GetAtt": ["Target", "Id"]}, "SessionNumber": 1,
+      "TrafficMirrorFilterId": {"Ref": "Filter"}}}}}"#;
+    let files = [("App.template.json", main), ("AppNested.nested.template.json", nested)];
+    let outcome = read(&files, &[]);
+    assert!(!warning_lines(&outcome).contains("AWS::Region"));
+    let registry = outcome.registry.unwrap();
+    let address = registry.target_address(&registry.targets()[0]).unwrap();
+    assert_eq!(address.to_string(), "10.0.0.9:4789");
+    assert_eq!(registry.sessions()[0].target_id.as_str(), "NestedStackResource.Target");
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let text = "Transform: [AWS::Serverless-2016-10-31, CompanyMacro]\nResources:\n  \
+                Fleet: {Type: AWS::CloudFormation::StackSet}\n  \
+                Shared: {Type: My::Mirror::Base::MODULE}\n";
+    let warnings = warning_lines(&read(&[("t.yaml", text)], &[]));
+    for part in ["the macro `CompanyMacro` is not run", "`Fleet` is not read", "`Shared` is not"] {
+        assert!(warnings.contains(part), "{warnings}");
+    }
+    assert!(!warnings.contains("AWS::Serverless"), "{warnings}");
+}
