@@ -98,3 +98,42 @@ def test_without_boto3_the_error_says_what_to_install(
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=r"pip install 'traffic-mirror\[boto3\]'"):
         lab.client("ec2")
+
+
+def test_copies_of_a_target_without_an_address_are_dropped_until_it_has_one(
+    lab: Lab, ec2: Any
+) -> None:
+    session, target = create_session(ec2, ENI)
+    ec2.delete_tags(Resources=[target], Tags=[{"Key": "mirror:address"}])
+    played = lab.play(ENI, FRAME)
+    assert (len(played), played.dropped) == (0, {"no_target_address": 1})
+    assert target in lab.health()
+    lab.pin_target(target, "192.0.2.11", "192.0.2.12:4790")
+    (copy,) = lab.play(ENI, FRAME)
+    assert (copy.session, copy.target) == (session, target)
+    tags = ec2.describe_traffic_mirror_targets()["TrafficMirrorTargets"][0]["Tags"]
+    assert tags == []
+    lab.pin_target(target)
+    assert lab.play(ENI, FRAME).dropped == {"no_target_address": 1}
+
+
+def test_options_for_targets_and_faults(binary: str) -> None:
+    pytest.importorskip("boto3", reason="NOT RUN: boto3 is not installed")
+    interfaces = {ENI: "10.0.0.5"}
+    arguments = ["--impair", "duplicate=100%"]
+    with Lab(
+        binary=binary,
+        network_interfaces=interfaces,
+        default_target="192.0.2.77",
+        arguments=arguments,
+    ) as lab:
+        ec2 = lab.client("ec2")
+        _, target = create_session(ec2, ENI)
+        ec2.delete_tags(Resources=[target], Tags=[{"Key": "mirror:address"}])
+        played = lab.play(ENI, FRAME)
+        assert [copy.inner for copy in played] == [FRAME, FRAME]
+        assert played[0].outer[30:34] == bytes([192, 0, 2, 77])
+    with Lab(binary=binary, network_interfaces=interfaces, strict_targets=True) as lab:
+        exceptions = pytest.importorskip("botocore.exceptions")
+        with pytest.raises(exceptions.ClientError):
+            lab.client("ec2").create_traffic_mirror_target(NetworkLoadBalancerArn=LOAD_BALANCER)
