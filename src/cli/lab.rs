@@ -84,6 +84,11 @@ pub(super) struct LabFlags {
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
 
+    /// Allow --listen with an address that is not loopback, for example in a container. Every host
+    /// that reaches it can then use the laboratory, and read captures that this user can read.
+    #[arg(long)]
+    allow_remote: bool,
+
     /// End when standard input is closed. A program that starts the laboratory with a pipe as
     /// standard input thereby ends it, even if that program is killed.
     #[arg(long)]
@@ -91,6 +96,13 @@ pub(super) struct LabFlags {
 }
 
 pub(super) fn run(flags: &LabFlags) -> Result<Exit, Failure> {
+    if !flags.listen.ip().is_loopback() && !flags.allow_remote {
+        return Err(Failure::usage(format_args!(
+            "--listen `{}`: expected a loopback address such as 127.0.0.1:4566, or --allow-remote beside \
+             it, because requests with any signature are accepted",
+            flags.listen
+        )));
+    }
     let stop = StopFlag::new();
     signals::stop_on_signals_and_hang_up(&stop)?;
     let mut hosts = HostNames::default();
@@ -99,8 +111,8 @@ pub(super) fn run(flags: &LabFlags) -> Result<Exit, Failure> {
         allowed.map_err(|error| Failure::usage(format_args!("--allow-host {error}")))?;
     }
     let report = |event: LabEvent| match event {
-        LabEvent::TargetAddressUnknown(_) => terminal::warn(&event.to_string()),
         LabEvent::TargetAddressKnown { .. } => terminal::notice(&event.to_string()),
+        _ => terminal::warn(&event.to_string()),
     };
     let lab = Lab::with_events(options(flags)?, report).map_err(|error| match &flags.state {
         Some(path) => Failure::failed(format_args!("--state `{}`: {error}", path.display())),

@@ -19,7 +19,7 @@ pub mod memory_limit;
 pub mod pace;
 #[cfg(target_os = "linux")]
 pub mod parallel;
-#[cfg(feature = "live")]
+#[cfg(all(unix, any(feature = "live", feature = "lab")))]
 pub mod private_file;
 pub mod queue;
 pub(crate) mod random;

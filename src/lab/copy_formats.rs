@@ -170,7 +170,7 @@ fn ndjson<'a>(copies: impl Iterator<Item = StoredCopy<'a>>) -> Vec<u8> {
             rule: copy.origin.rule_number,
             traffic_mirror_filter_rule_id: copy.origin.rule_id.as_deref(),
             timestamp_ns: copy.timestamp_ns,
-            outer: STANDARD.encode(copy.outer),
+            outer: STANDARD.encode(copy.bytes),
             inner: STANDARD.encode(copy.inner),
         };
         // Writing to memory does not fail.

@@ -64,6 +64,7 @@ mod tests {
     fn copies_refer_to_their_origins_by_index() {
         let mut store = CopyStore::new(1000);
         let target = TargetId::new("tmt-1").unwrap();
+        let slot = store.add_target(&target);
         for (vni, timestamp_ns) in [(1, 10), (2, 20), (1, 30)] {
             let origin = store.add_origin(CopyOrigin {
                 session_id: SessionId::new("tms-1").unwrap(),
@@ -72,7 +73,7 @@ mod tests {
                 rule_id: None,
             });
             let bytes = CopyBytes { timestamp_ns, outer: b"outer", inner: [b"inner", b""] };
-            assert!(store.push(&target, origin, &bytes));
+            assert!(store.push(slot, origin, &bytes));
         }
         let text = String::from_utf8(columns(&store, &target, 1)).unwrap();
         assert!(

@@ -15,9 +15,9 @@ use crate::report::{ExplainFormat, ExplainLine};
 pub(super) struct CopySink {
     store: Arc<Mutex<CopyStore>>,
     changed: Arc<Sender<()>>,
-    /// The targets and origins of the current table, and the generation of the store for which the
+    /// The slots of targets and the origins of the current table, and the generation of the store for which the
     /// origins are valid.
-    known: HashMap<SessionMatch, (TargetId, u32)>,
+    known: HashMap<SessionMatch, (usize, u32)>,
     known_for: Option<(u64, u64)>,
     /// JSON objects, each followed by a comma.
     explanations: Option<String>,
@@ -85,7 +85,7 @@ impl Sink for CopySink {
             if !known.contains_key(&matched)
                 && let Some((target, origin)) = describe(copies.table(), matched)
             {
-                known.insert(matched, (target, store.add_origin(origin)));
+                known.insert(matched, (store.add_target(&target), store.add_origin(origin)));
             }
             let (outer, inner) = (copy.outer(), copy.inner());
             let bytes = CopyBytes {
@@ -95,7 +95,7 @@ impl Sink for CopySink {
             };
             let is_stored = known
                 .get(&matched)
-                .is_some_and(|(target, origin)| store.push(target, *origin, &bytes));
+                .is_some_and(|(slot, origin)| store.push(*slot, *origin, &bytes));
             if !is_stored {
                 drops.push(index, DropCause::NoBuffers);
             }

@@ -57,7 +57,8 @@ pub(super) struct CopyBytes<'a> {
 /// The copies of all targets.
 #[derive(Debug)]
 pub(super) struct CopyStore {
-    by_target: HashMap<TargetId, TargetCopies>,
+    targets: Vec<TargetCopies>,
+    slot_of: HashMap<TargetId, usize>,
     origins: Vec<CopyOrigin>,
     index_of: HashMap<CopyOrigin, u32>,
     /// The number of stored bytes of all targets.
@@ -89,7 +90,8 @@ impl CopyStore {
     /// A store of at most `max_len` bytes.
     pub(super) fn new(max_len: usize) -> Self {
         Self {
-            by_target: HashMap::new(),
+            targets: Vec::new(),
+            slot_of: HashMap::new(),
             origins: Vec::new(),
             index_of: HashMap::new(),
             len: 0,
@@ -100,6 +102,21 @@ impl CopyStore {
 
     pub(super) const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The slot of a target, which is valid in this generation.
+    pub(super) fn add_target(&mut self, target: &TargetId) -> usize {
+        if let Some(slot) = self.slot_of.get(target) {
+            return *slot;
+        }
+        self.targets.push(TargetCopies::default());
+        let slot = self.targets.len() - 1;
+        self.slot_of.insert(target.clone(), slot);
+        slot
+    }
+
+    fn target(&self, target: &TargetId) -> Option<&TargetCopies> {
+        self.targets.get(*self.slot_of.get(target)?)
     }
 
     /// The index of an origin, which is valid in this generation.
@@ -118,17 +135,14 @@ impl CopyStore {
     }
 
     /// Adds a copy to those of a target. Returns false if the store is full.
-    pub(super) fn push(&mut self, target: &TargetId, origin: u32, copy: &CopyBytes<'_>) -> bool {
+    pub(super) fn push(&mut self, slot: usize, origin: u32, copy: &CopyBytes<'_>) -> bool {
         let [head, tail] = copy.inner;
         let len = copy.outer.len() + head.len() + tail.len();
         if self.len + PREFIX_LEN + len > self.max_len {
             return false;
         }
+        let Some(known) = self.targets.get_mut(slot) else { return false };
         self.len += PREFIX_LEN + len;
-        if !self.by_target.contains_key(target) {
-            self.by_target.insert(target.clone(), TargetCopies::default());
-        }
-        let Some(known) = self.by_target.get_mut(target) else { return false };
         known.bytes.extend(u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
         known.entries.push(Entry {
             timestamp_ns: copy.timestamp_ns,
@@ -142,24 +156,24 @@ impl CopyStore {
 
     /// The number of copies of a target.
     pub(super) fn count(&self, target: &TargetId) -> usize {
-        self.by_target.get(target).map_or(0, |known| known.entries.len())
+        self.target(target).map_or(0, |known| known.entries.len())
     }
 
     /// The number of the next copy of a target. Copies are numbered from 0, also after copies were
     /// removed, until the store is cleared.
     pub(super) fn next_number(&self, target: &TargetId) -> u64 {
-        let known = self.by_target.get(target);
+        let known = self.target(target);
         known.map_or(0, |known| known.removed + u64::try_from(known.entries.len()).unwrap_or(0))
     }
 
     /// The number of the first copy that is still there, from number `first` on.
     pub(super) fn first_number(&self, target: &TargetId, first: u64) -> u64 {
-        self.by_target.get(target).map_or(0, |known| known.removed.max(first))
+        self.target(target).map_or(0, |known| known.removed.max(first))
     }
 
     /// The copies of a target with their lengths before them, from number `first` on.
     pub(super) fn prefixed_bytes(&self, target: &TargetId, first: u64) -> &[u8] {
-        let Some(known) = self.by_target.get(target) else { return &[] };
+        let Some(known) = self.target(target) else { return &[] };
         let start = known.entries.get(known.index_of(first)).map(|entry| entry.start - PREFIX_LEN);
         known.bytes.get(start.unwrap_or(known.bytes.len())..).unwrap_or_default()
     }
@@ -170,7 +184,7 @@ impl CopyStore {
         target: &TargetId,
         first: u64,
     ) -> impl Iterator<Item = StoredCopy<'_>> {
-        let known = self.by_target.get(target);
+        let known = self.target(target);
         let indices = known.map_or(0..0, |known| known.index_of(first)..known.entries.len());
         indices.filter_map(move |index| self.copy(known?, index))
     }
@@ -191,7 +205,8 @@ impl CopyStore {
     /// Removes the copies of a target. Returns their number.
     pub(super) fn clear_target(&mut self, target: &TargetId) -> usize {
         let next = self.next_number(target);
-        let Some(known) = self.by_target.get_mut(target) else { return 0 };
+        let slot = self.slot_of.get(target);
+        let Some(known) = slot.and_then(|slot| self.targets.get_mut(*slot)) else { return 0 };
         let cleared =
             std::mem::replace(known, TargetCopies { removed: next, ..Default::default() });
         self.len -= cleared.bytes.len();
@@ -233,10 +248,11 @@ mod tests {
     fn copies_are_returned_in_order_and_with_their_lengths() {
         let mut store = CopyStore::new(1000);
         let target = TargetId::new("tmt-1").unwrap();
+        let slot = store.add_target(&target);
         let (one, two) = (store.add_origin(origin(1)), store.add_origin(origin(2)));
         assert_eq!((one, store.add_origin(origin(1)), two), (0, 0, 1));
-        assert!(store.push(&target, one, &bytes(b"out", b"in", b"side")));
-        assert!(store.push(&target, two, &bytes(b"o", b"", b"")));
+        assert!(store.push(slot, one, &bytes(b"out", b"in", b"side")));
+        assert!(store.push(slot, two, &bytes(b"o", b"", b"")));
         let found: Vec<_> = store.copies(&target, 0).collect();
         assert_eq!((found[0].outer, found[0].inner), (&b"out"[..], &b"inside"[..]));
         assert_eq!((found[1].outer, found[1].origin.virtual_network_id), (&b"o"[..], 2));
@@ -250,11 +266,12 @@ mod tests {
     fn a_full_store_refuses_copies_until_it_is_emptied() {
         let mut store = CopyStore::new(20);
         let target = TargetId::new("tmt-1").unwrap();
+        let slot = store.add_target(&target);
         let one = store.add_origin(origin(1));
-        assert!(store.push(&target, one, &bytes(b"0123456789", b"", b"")));
-        assert!(!store.push(&target, one, &bytes(b"0123456789", b"", b"")));
+        assert!(store.push(slot, one, &bytes(b"0123456789", b"", b"")));
+        assert!(!store.push(slot, one, &bytes(b"0123456789", b"", b"")));
         assert_eq!((store.clear_target(&target), store.next_number(&target)), (1, 1));
-        assert!(store.push(&target, one, &bytes(b"0123456789", b"", b"")));
+        assert!(store.push(slot, one, &bytes(b"0123456789", b"", b"")));
         assert_eq!((store.copies(&target, 0).count(), store.copies(&target, 1).count()), (1, 1));
         assert_eq!((store.copies(&target, 2).count(), store.next_number(&target)), (0, 2));
         store.clear();

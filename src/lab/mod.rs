@@ -14,6 +14,7 @@ mod copy_origins;
 mod copy_sink;
 mod copy_store;
 mod error;
+mod events;
 mod explain;
 mod options;
 mod pins;
@@ -36,13 +37,14 @@ pub use self::copy_formats::CopyFormat;
 use self::copy_store::CopyStore;
 pub use self::copy_store::{CopyOrigin, StoredCopy};
 pub use self::error::{LabError, LabErrorKind};
+pub use self::events::LabEvent;
+use self::events::Report;
 pub use self::explain::ExplainRequest;
 pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
 pub use self::play::{PlayInput, PlayOptions, Played};
 use self::randomness::{LabClock, Randomness};
 use self::state::LabState;
 use self::tables::{LabPublisher, LabTables};
-pub use self::target_monitor::LabEvent;
 use self::target_monitor::TargetMonitor;
 use self::totals::Totals;
 use crate::control::account::Account;
@@ -91,18 +93,19 @@ impl Lab {
     /// Those of [`Lab::new`].
     pub fn with_events(
         options: LabOptions,
-        report: impl Fn(LabEvent) + Send + 'static,
+        report: impl Fn(LabEvent) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let randomness = Arc::new(Randomness::default());
         randomness.restart(options.seed);
         let mut account = new_account(&options, &randomness);
-        let state = LabState::open(options.state.as_deref())?;
+        let report: Report = Arc::new(report);
+        let state = LabState::open(options.state.as_deref(), Arc::clone(&report))?;
         account.restore(state.load()?).map_err(io::Error::other)?;
         account.registry_mut().take_touched();
         let seed = options.seed.unwrap_or_default();
         let tables = LabTables::new(CompileOptions { seed, ..CompileOptions::default() });
         tables.replace(account.registry());
-        let mut monitor = TargetMonitor::new(Box::new(report));
+        let mut monitor = TargetMonitor::new(report);
         monitor.update(account.registry());
         let publisher = LabPublisher::new(tables.clone(), monitor);
         let account = Arc::new(RwLock::new(account));
