@@ -9,8 +9,8 @@
 
 use std::error::Error;
 
-use traffic_mirror::lab::{InterfacePin, Lab, LabOptions, PlayInput, PlayOptions};
-use traffic_mirror::model::{NetworkInterfaceId, TargetId};
+use traffic_mirror::lab::{Lab, LabOptions, PlayInput, PlayOptions};
+use traffic_mirror::model::{InterfacePin, NetworkInterfaceId, TargetId};
 
 const SOURCE: &str = "eni-0a1b2c3d4e5f60718";
 const SENSOR: &str = "eni-0a1b2c3d4e5f60719";

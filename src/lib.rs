@@ -81,8 +81,9 @@
 //! ```text
 //! cli -> runtime -> {ec2, control, io} -> dataplane -> model
 //! cli -> bench -> {control, io}
+//! cli -> lab -> {ec2, report, control, io}
 //! ec2 -> control
-//! {runtime, ec2} -> http
+//! {runtime, ec2, lab} -> http
 //! ```
 //!
 //! - [`model`]: sessions, filters, rules and targets as values that are valid once they exist.
@@ -97,6 +98,9 @@
 //!   answers requests, with or without sockets.
 //! - [`runtime`]: live mirroring as a library, [`LiveMirror`](runtime::LiveMirror): options in,
 //!   events out.
+//! - [`lab`](mod@lab): the [`Lab`](lab::Lab), for tests without root: sessions by the EC2 API,
+//!   captures through their interfaces, and copies as bytes.
+//! - [`report`]: the report of a run and the explanation of a frame, as values and JSON.
 //! - [`http`]: the listener of every port: limits, time-outs, TLS, and the check of the Host
 //!   header.
 //! - [`bench`](mod@bench): benchmarks of rules and packets, [`bench::run`]: options in, a report

@@ -23,7 +23,7 @@ use rust_text::{Token, paths, tokens};
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("dataplane", &["dataplane", "model"]),
-    ("report", &["report", "dataplane", "model"]),
+    ("report", &["report", "io", "dataplane", "model"]),
     ("io", &["io", "dataplane", "model"]),
     ("control", &["control", "dataplane", "model"]),
     ("http", &["http"]),

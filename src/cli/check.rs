@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
+use super::target_flags::TargetFlags;
 use super::{sessions, terminal};
 use crate::control::{CompileOptions, compile, render};
 use crate::dataplane::{EngineStats, MirrorTable};
@@ -33,10 +34,13 @@ pub(super) struct CheckFlags {
     /// memory.
     #[arg(long)]
     stats: bool,
+
+    #[command(flatten)]
+    targets: TargetFlags,
 }
 
 pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
-    let registry = sessions::read_config(&flags.config)?;
+    let registry = sessions::read_config(&flags.config, &flags.targets)?;
     let mut out = terminal::stdout();
     let mut text = render::to_toml(&registry);
     if flags.stats {

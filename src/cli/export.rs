@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::{Exit, Failure, ignore_broken_pipe};
+use super::target_flags::TargetFlags;
 use super::{sessions, terminal};
 use crate::control::account::{Account, Quotas, TargetResolver};
 use crate::control::{Registry, render};
@@ -52,7 +53,7 @@ enum ExportFormat {
 pub(super) fn run(flags: &ExportFlags) -> Result<Exit, Failure> {
     let mut registry = match &*flags.config {
         [] => Registry::default(),
-        files => sessions::read_config(files)?,
+        files => sessions::read_config(files, &TargetFlags::default())?,
     };
     if let Some(path) = &flags.state {
         let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("--state: {why}"));

@@ -1,6 +1,5 @@
 //! `lab`: the EC2 endpoint without live interfaces, for tests without root.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,10 +9,13 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, Failure};
+use super::impair::ImpairFlags;
 use super::sessions::read_config;
+use super::target_flags::TargetFlags;
 use super::{listen_address, number, signals, terminal};
 use crate::control::Registry;
 use crate::control::account::DEFAULT_OWNER;
+use crate::ec2::Upstream;
 use crate::http::HostNames;
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
@@ -47,6 +49,11 @@ pub(super) struct LabFlags {
     #[arg(long, value_name = "ENI=ADDRESS|ENI=pcap:FILE")]
     network_interface: Vec<String>,
 
+    /// Forward requests that are not for traffic mirroring to another emulator of AWS, such as
+    /// http://127.0.0.1:5000, and show its network interfaces and account id.
+    #[arg(long, value_name = "URL", value_parser = parse_upstream)]
+    upstream: Option<String>,
+
     /// Persist the resources that clients create in this file. Without it they are kept in memory
     /// and lost on exit.
     #[arg(long, value_name = "FILE")]
@@ -59,6 +66,12 @@ pub(super) struct LabFlags {
     /// Account (12 digits) that owns all resources.
     #[arg(long, value_name = "ID", default_value = DEFAULT_OWNER)]
     account_id: String,
+
+    #[command(flatten)]
+    targets: TargetFlags,
+
+    #[command(flatten)]
+    impair: ImpairFlags,
 
     /// Accept this name in the Host header besides localhost. May be given several times.
     #[arg(long, value_name = "NAME")]
@@ -119,32 +132,34 @@ fn announce(address: SocketAddr) -> Result<(), Failure> {
     printed.map_err(|error| Failure::failed(format_args!("standard output: {error}")))
 }
 
+/// The error does not contain the option, which clap adds.
+fn parse_upstream(text: &str) -> Result<String, String> {
+    Upstream::new(text).map(|_| text.to_owned())
+}
+
 fn options(flags: &LabFlags) -> Result<LabOptions, Failure> {
     let mut registry = match flags.config.is_empty() {
         true => Registry::default(),
-        false => read_config(&flags.config)?,
+        false => read_config(&flags.config, &flags.targets)?,
     };
-    let mut captures = BTreeMap::new();
     for text in &flags.network_interface {
-        add_network_interface(&mut registry, &mut captures, text)?;
+        add_network_interface(&mut registry, text)?;
     }
     Ok(LabOptions {
         registry,
-        captures,
         account_id: flags.account_id.clone(),
         state: flags.state.clone(),
+        upstream: flags.upstream.clone(),
         seed: flags.seed,
+        targets: flags.targets.resolver()?,
+        impairments: flags.impair.impairments(),
         ..LabOptions::default()
     })
 }
 
 /// Adds the network interface of `eni-...=10.0.0.5` or `eni-...=pcap:trace.pcap`. Several addresses
 /// of one interface are separated by commas.
-fn add_network_interface(
-    registry: &mut Registry,
-    captures: &mut BTreeMap<NetworkInterfaceId, PathBuf>,
-    text: &str,
-) -> Result<(), Failure> {
+fn add_network_interface(registry: &mut Registry, text: &str) -> Result<(), Failure> {
     let wrong = |expected: &str| {
         Failure::usage(format_args!("--network-interface `{text}`: expected {expected}"))
     };
@@ -154,13 +169,13 @@ fn add_network_interface(
     })?;
     let id = NetworkInterfaceId::new(id)
         .map_err(|error| Failure::usage(format_args!("--network-interface `{text}`: {error}")))?;
-    let mut addresses = Vec::new();
+    let (mut addresses, mut capture) = (Vec::new(), None);
     if let Some(path) = value.strip_prefix("pcap:") {
         let opened = CaptureSource::open(path.as_ref());
         opened.map_err(|error| {
             Failure::usage(format_args!("--network-interface `{text}`: {error}"))
         })?;
-        captures.insert(id.clone(), path.into());
+        capture = Some(path.into());
     } else {
         let parsed = value.split(',').map(|one| one.trim().parse());
         addresses = parsed
@@ -172,9 +187,11 @@ fn add_network_interface(
         if !addresses.is_empty() {
             known.private_ip_addresses = addresses;
         }
+        known.capture = capture.or_else(|| known.capture.take());
         return Ok(());
     }
     let mut interface = NetworkInterface::new(id);
     interface.private_ip_addresses = addresses;
+    interface.capture = capture;
     registry.add_network_interface(interface).map_err(Failure::usage)
 }

@@ -10,6 +10,7 @@ mod check;
 mod exit;
 mod explain;
 mod export;
+mod impair;
 mod inputs;
 mod interfaces;
 mod lab;
@@ -26,6 +27,7 @@ mod run;
 mod sandbox;
 mod sessions;
 mod signals;
+mod target_flags;
 mod terminal;
 
 use std::process::ExitCode;

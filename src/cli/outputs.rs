@@ -10,7 +10,8 @@ use super::signals;
 use crate::dataplane::{Burst, Copies, Drops, Sink, Verdict};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
-use crate::io::pace::{PacedSink, Speed};
+use crate::io::impair::{ImpairmentCounts, Impairments, OptionallyImpaired};
+use crate::io::pace::{MaxGap, PacedSink, Speed};
 use crate::io::record::{OutputFile, PcapSink, PcapngSink, Precision};
 use crate::io::udp::{DepartureOrder, TargetReport, UdpOptions, UdpSink};
 
@@ -32,8 +33,19 @@ impl From<SendOrder> for DepartureOrder {
     }
 }
 
-/// All outputs of a replay, paced to the requested speed.
-pub(super) struct Outputs(PacedSink<TeeSink>);
+/// How copies leave.
+pub(super) struct OutputOptions {
+    /// The order of the copies, if they are sent.
+    pub(super) send: Option<SendOrder>,
+    pub(super) speed: Speed,
+    pub(super) max_gap: Option<MaxGap>,
+    /// The faults, and the seed that selects the copies.
+    pub(super) impairments: (Option<Impairments>, u64),
+}
+
+/// All outputs of a replay, paced to the requested speed. Faults are injected after pacing, as on
+/// the way to a collector.
+pub(super) struct Outputs(PacedSink<OptionallyImpaired<TeeSink>>);
 
 /// Sends each copy to its target and writes it to the file. The file also contains the copies that
 /// could not be sent.
@@ -43,17 +55,17 @@ struct TeeSink {
 }
 
 impl Outputs {
-    pub(super) fn new(
-        file: Option<FileSink>,
-        send: Option<SendOrder>,
-        speed: Speed,
-        stop: StopFlag,
-    ) -> Self {
-        let options =
+    pub(super) fn new(file: Option<FileSink>, options: &OutputOptions, stop: StopFlag) -> Self {
+        let udp_options =
             |order: SendOrder| UdpOptions { order: order.into(), ..UdpOptions::default() };
-        let udp = send.map(|order| UdpSink::with_options(options(order)));
-        let tee = TeeSink { udp, file };
-        Self(PacedSink::new(tee, speed, stop))
+        let udp = options.send.map(|order| UdpSink::with_options(udp_options(order)));
+        let (impairments, seed) = options.impairments;
+        let tee = OptionallyImpaired::new(TeeSink { udp, file }, impairments, seed);
+        let paced = PacedSink::new(tee, options.speed, stop);
+        Self(match options.max_gap {
+            Some(max_gap) => paced.with_max_gap(max_gap.duration()),
+            None => paced,
+        })
     }
 
     /// Restarts the pace at the start of a capture.
@@ -63,17 +75,22 @@ impl Outputs {
 
     /// Renames the finished file to its final name.
     pub(super) fn commit(&mut self) -> io::Result<()> {
-        self.0.inner_mut().file.take().map_or(Ok(()), FileSink::commit)
+        self.0.inner_mut().inner_mut().file.take().map_or(Ok(()), FileSink::commit)
     }
 
     /// The new warnings of the sockets.
     pub(super) fn take_warnings(&mut self) -> Vec<String> {
-        self.0.inner_mut().udp.as_mut().map(UdpSink::take_warnings).unwrap_or_default()
+        self.0.inner_mut().inner_mut().udp.as_mut().map(UdpSink::take_warnings).unwrap_or_default()
     }
 
     /// The delivery errors of each target.
     pub(super) fn target_reports(&self) -> Vec<TargetReport> {
-        self.0.inner().udp.as_ref().map(UdpSink::target_reports).unwrap_or_default()
+        self.0.inner().inner().udp.as_ref().map(UdpSink::target_reports).unwrap_or_default()
+    }
+
+    /// What fault injection did, at the end; none without `--impair`.
+    pub(super) fn impairment_counts(&self) -> Option<ImpairmentCounts> {
+        self.0.inner().final_counts()
     }
 }
 

@@ -11,6 +11,7 @@ use super::{signals, terminal};
 use crate::dataplane::{Counters, MirrorTable, Sink, StepError, Worker};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
+use crate::io::impair::ImpairmentCounts;
 use crate::io::parallel::ParallelMirror;
 use crate::io::record::{OutputFile, Precision};
 use crate::io::udp::TargetReport;
@@ -115,6 +116,14 @@ impl Pipeline {
         match self {
             Self::Serial { outputs, .. } => outputs.take_warnings(),
             Self::Parallel(_) => Vec::new(),
+        }
+    }
+
+    /// What fault injection did, at the end; none without `--impair`.
+    pub(super) fn impairment_counts(&self) -> Option<ImpairmentCounts> {
+        match self {
+            Self::Serial { outputs, .. } => outputs.impairment_counts(),
+            Self::Parallel(_) => None,
         }
     }
 

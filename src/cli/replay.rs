@@ -7,9 +7,11 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::exit::{Exit, Failure};
+use super::impair::ImpairFlags;
 use super::inputs;
 use super::outputs::{
-    FileSink, Outputs, SendOrder, check_output_name, is_pcapng, open_output, precision_for,
+    FileSink, OutputOptions, Outputs, SendOrder, check_output_name, is_pcapng, open_output,
+    precision_for,
 };
 use super::pipeline::{ParallelFile, Pipeline};
 use super::progress::ProgressDisplay;
@@ -21,7 +23,7 @@ use crate::dataplane::{DropCause, MirrorTable, StepError};
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::io::clock::Stopwatch;
-use crate::io::pace::Speed;
+use crate::io::pace::{MaxGap, Speed};
 use crate::io::record::OutputFile;
 use crate::model::InvalidValue;
 use crate::report::MirrorReport;
@@ -75,13 +77,21 @@ pub(super) struct ReplayFlags {
     #[arg(long, value_name = "SPEED", value_parser = parse_speed)]
     speed: Option<Speed>,
 
+    /// With --speed original or a multiple such as 2x: let no gap between two frames take longer
+    /// than DURATION, such as 500ms or 2s.
+    #[arg(long, value_name = "DURATION", value_parser = parse_max_gap)]
+    max_gap: Option<MaxGap>,
+
+    #[command(flatten)]
+    impair: ImpairFlags,
+
     /// Replay all inputs N times, one pass after the other.
     #[arg(long = "loop", value_name = "N", default_value_t = 1, value_parser = number::at_least(1))]
     passes: u64,
 
     /// Threads that mirror a capture to a pcap file [default: the number of processors, at most 64].
-    /// The file is the same with any number. Copies to a pipe, a pcapng file or a target use one
-    /// thread.
+    /// The file is the same with any number. Copies to a pipe, a pcapng file or a target, and copies
+    /// with --impair, use one thread.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_WORKERS)))]
     workers: Option<u16>,
 
@@ -103,6 +113,11 @@ pub(super) enum ReportFormat {
 
 /// Parses a speed. The error does not contain the option and the value, which clap adds.
 fn parse_speed(text: &str) -> Result<Speed, String> {
+    text.parse().map_err(|invalid: InvalidValue| format!("expected {}", invalid.expected))
+}
+
+/// Parses the longest gap. The error does not contain the option and the value, which clap adds.
+fn parse_max_gap(text: &str) -> Result<MaxGap, String> {
     text.parse().map_err(|invalid: InvalidValue| format!("expected {}", invalid.expected))
 }
 
@@ -134,6 +149,7 @@ pub(super) fn run(flags: &ReplayFlags) -> Result<Exit, Failure> {
     errors.iter().for_each(|error| terminal::error(error));
     let mut report = MirrorReport::new(&plan.table, &counters, stopwatch.elapsed());
     report.add_delivery_errors(target_reports.iter().map(delivery_errors));
+    report.set_impaired(plan.pipeline.impairment_counts());
     let is_to_file = flags.write.as_deref().is_some_and(OutputFile::is_atomic);
     let only_to_file = !flags.send && is_to_file;
     if let (Some(cause), true) = (lost, only_to_file) {
@@ -185,11 +201,11 @@ fn open_pipeline(
     stop: &StopFlag,
 ) -> Result<Pipeline, Failure> {
     let direction = flags.sessions.direction();
-    let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
-    let speed = flags.speed.unwrap_or(default_speed);
+    let options = output_options(flags);
+    let is_direct = options.speed == Speed::Max && options.impairments.0.is_none();
     let to_pcap = |path: &PathBuf| OutputFile::is_atomic(path) && !is_pcapng(path);
     let workers = match &flags.write {
-        Some(path) if !flags.send && speed == Speed::Max && to_pcap(path) => workers(flags),
+        Some(path) if !flags.send && is_direct && to_pcap(path) => workers(flags),
         _ => 1,
     };
     if workers > 1 {
@@ -200,8 +216,22 @@ fn open_pipeline(
     }
     let create = |path: &Path| FileSink::create(path, precision_for(path, sources));
     let file = open_output(flags.write.as_deref(), stop, create)?;
-    let outputs = Outputs::new(file, flags.send.then_some(flags.order), speed, stop.clone());
+    let outputs = Outputs::new(file, &options, stop.clone());
     Ok(Pipeline::serial(table, direction, outputs))
+}
+
+fn output_options(flags: &ReplayFlags) -> OutputOptions {
+    OutputOptions {
+        send: flags.send.then_some(flags.order),
+        speed: speed(flags),
+        max_gap: flags.max_gap,
+        impairments: (flags.impair.impairments(), flags.sessions.options().seed),
+    }
+}
+
+fn speed(flags: &ReplayFlags) -> Speed {
+    let default_speed = if flags.send { Speed::ORIGINAL } else { Speed::Max };
+    flags.speed.unwrap_or(default_speed)
 }
 
 fn workers(flags: &ReplayFlags) -> usize {
@@ -215,6 +245,12 @@ fn check(flags: &ReplayFlags) -> Result<(), Failure> {
         let passes = flags.passes;
         return Err(Failure::usage(format_args!(
             "--loop `{passes}`: expected 1, because standard input can be read only once"
+        )));
+    }
+    if let (Some(max_gap), false) = (flags.max_gap, matches!(speed(flags), Speed::Recorded(_))) {
+        return Err(Failure::usage(format_args!(
+            "--max-gap `{max_gap}`: expected --speed original, or a multiple of it such as 2x, \
+             beside it"
         )));
     }
     let Some(path) = &flags.write else { return Ok(()) };

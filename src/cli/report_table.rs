@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::io::impair::ImpairmentCounts;
 use crate::io::udp::TargetReport;
 use crate::report::{DeliveryErrors, MirrorReport};
 
@@ -22,6 +23,10 @@ pub(super) fn report_table(report: &MirrorReport) -> String {
     }
     for (cause, count) in &report.dropped {
         sums.add_row([&*format!("dropped: {cause}"), &count.to_string(), ""]);
+    }
+    let impaired = report.impaired.iter().flat_map(ImpairmentCounts::by_name);
+    for (name, count) in impaired.filter(|(_, count)| *count > 0) {
+        sums.add_row([&*format!("impaired: {name}"), &count.to_string(), ""]);
     }
     if let Some(frames) = report.unaccounted.filter(|frames| *frames > 0) {
         sums.add_row(["not accounted for", &frames.to_string(), ""]);
@@ -43,7 +48,8 @@ pub(super) fn report_table(report: &MirrorReport) -> String {
     for one in &report.targets {
         let further: String =
             one.further_addresses.iter().map(|address| format!(" {address}")).collect();
-        let name = format!("{} {}{further}", one.traffic_mirror_target_id, one.address);
+        let address = one.address.as_deref().unwrap_or("(no address)");
+        let name = format!("{} {address}{further}", one.traffic_mirror_target_id);
         let numbers = [one.mirrored, one.mirrored_bytes, one.refused + one.unreachable];
         targets.add_row(std::iter::once(name).chain(numbers.iter().map(ToString::to_string)));
     }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::exit::Failure;
+use super::target_flags::TargetFlags;
 use super::{number, terminal};
+use crate::control::account::TargetResolver;
+use crate::control::config::Problem;
 use crate::control::{CompileOptions, Registry, compile, config};
 use crate::dataplane::MirrorTable;
 use crate::io::capture::CaptureSource;
@@ -51,7 +54,7 @@ pub(super) struct SessionFlags {
     #[arg(long, value_name = "DIRECTION", value_enum)]
     direction: Option<DirectionFlag>,
 
-    /// Seed for the VXLAN network identifiers of sessions that have none.
+    /// Seed for the VXLAN network identifiers of sessions that have none, and for injected faults.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = number::at_least(0))]
     seed: u64,
 
@@ -59,6 +62,9 @@ pub(super) struct SessionFlags {
     /// 192.0.2.1 or 2001:db8::1 in a capture; `run`: the kernel selects it]
     #[arg(long, value_name = "ADDRESS")]
     source: Option<IpAddr>,
+
+    #[command(flatten)]
+    targets: TargetFlags,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -86,9 +92,36 @@ impl SessionFlags {
     /// Reads and checks the sessions.
     pub(super) fn registry(&self) -> Result<Registry, Failure> {
         match &self.target {
-            Some(target) => self.accept_all_registry(target),
-            None => read_config(&self.config),
+            Some(target) => {
+                self.targets.check_unused()?;
+                self.accept_all_registry(target)
+            }
+            None => read_config(&self.config, &self.targets),
         }
+    }
+
+    /// Reads and checks the sessions of a live mirror, which reports targets without an address
+    /// itself. If it `has_account`, the account resolves the addresses of targets too.
+    pub(super) fn live_registry(&self, has_account: bool) -> Result<Registry, Failure> {
+        if let Some(target) = &self.target {
+            if !has_account {
+                self.targets.check_unused()?;
+            }
+            return self.accept_all_registry(target);
+        }
+        let mut config = read_files(&self.config)?;
+        if has_account {
+            config.warnings.retain(|warning| warning.target_without_address().is_none());
+        } else {
+            unresolved_targets(&mut config, &self.targets.resolver()?)?;
+        }
+        print_warnings(&config.warnings);
+        Ok(config.registry)
+    }
+
+    /// The flags that give addresses to targets.
+    pub(super) const fn targets(&self) -> &TargetFlags {
+        &self.targets
     }
 
     /// Rejects `--source` if no target has an address of its family, since no copy could use it.
@@ -96,7 +129,8 @@ impl SessionFlags {
         let Some(source) = self.source else { return Ok(()) };
         let mut addresses =
             registry.targets().iter().flat_map(|target| registry.target_addresses(target));
-        if addresses.any(|address| address.is_ipv4() == source.is_ipv4()) {
+        let is_unknown = registry.targets_without_address().next().is_some();
+        if is_unknown || addresses.any(|address| address.is_ipv4() == source.is_ipv4()) {
             return Ok(());
         }
         let (own, other) = if source.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
@@ -180,8 +214,60 @@ fn ranged<T>(
         .map_err(|invalid| Failure::usage(InvalidValue::new(option, text, invalid.expected)))
 }
 
-/// Reads configuration files as one. Prints the warnings; fails with all errors.
-pub(super) fn read_config<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failure> {
+/// Resources of files, and warnings about them.
+struct FileResources {
+    registry: Registry,
+    warnings: Vec<Problem>,
+}
+
+/// Reads configuration files as one, and sets the addresses that the flags give to targets. Prints
+/// the warnings; fails with all errors.
+pub(super) fn read_config<P: AsRef<Path>>(
+    files: &[P],
+    targets: &TargetFlags,
+) -> Result<Registry, Failure> {
+    let resolver = targets.resolver()?;
+    let mut config = read_files(files)?;
+    let unresolved = unresolved_targets(&mut config, &resolver)?;
+    print_warnings(&config.warnings);
+    print_warnings(&unresolved);
+    Ok(config.registry)
+}
+
+/// Sets the addresses that the flags give to targets. Returns the warnings about the targets that
+/// still have no address.
+///
+/// # Errors
+/// One for each of these targets with `--strict-targets`.
+fn unresolved_targets(
+    config: &mut FileResources,
+    resolver: &TargetResolver,
+) -> Result<Vec<Problem>, Failure> {
+    let warnings = std::mem::take(&mut config.warnings);
+    let (mut unresolved, others): (Vec<Problem>, Vec<Problem>) =
+        warnings.into_iter().partition(|one| one.target_without_address().is_some());
+    config.warnings = others;
+    unresolved.retain(|warning| {
+        let target = warning.target_without_address();
+        let Some(target) = target.and_then(|id| config.registry.target_mut(id)) else {
+            return true;
+        };
+        target.set_addresses(resolver.addresses_of(&target.kind));
+        target.address.is_none()
+    });
+    if !resolver.is_strict() || unresolved.is_empty() {
+        return Ok(unresolved);
+    }
+    let lines: Vec<String> =
+        unresolved.iter().map(|one| format!("--strict-targets: {one}")).collect();
+    Err(Failure::usage(lines.join("\n")))
+}
+
+fn print_warnings(warnings: &[Problem]) {
+    warnings.iter().for_each(|warning| terminal::warn(&warning.to_string()));
+}
+
+fn read_files<P: AsRef<Path>>(files: &[P]) -> Result<FileResources, Failure> {
     if files.iter().filter(|path| is_standard_input(path.as_ref())).count() > 1 {
         return Err(Failure::usage(
             "--config `-`: expected at most once, because standard input can be read only once",
@@ -192,10 +278,7 @@ pub(super) fn read_config<P: AsRef<Path>>(files: &[P]) -> Result<Registry, Failu
         captures if captures.is_empty() => Failure::usage(error),
         captures => Failure::usage(captures.join("\n")),
     })?;
-    for warning in &warnings {
-        terminal::warn(&warning.to_string());
-    }
-    Ok(registry)
+    Ok(FileResources { registry, warnings })
 }
 
 /// An error for each file that is a capture. Pipes are skipped, because they cannot be read again.

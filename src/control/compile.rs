@@ -72,10 +72,7 @@ pub(super) fn parts_of_interface(
     ordered.sort_by_key(|one| one.number);
     let mut targets: Vec<&Target> = Vec::new();
     for target in ordered.iter().filter_map(|session| registry.target(&session.target_id)) {
-        // A target without an address is not in the table, and neither are its sessions: the next
-        // session is evaluated instead.
-        let is_new = targets.iter().all(|known| known.id() != target.id());
-        if is_new && registry.target_address(target).is_some() {
+        if targets.iter().all(|known| known.id() != target.id()) {
             targets.push(target);
         }
     }
@@ -92,16 +89,14 @@ pub(super) fn parts_of_interface(
         loop_guard: None,
         sessions: sessions.collect(),
         interfaces: vec![Arc::new(interface.clone())],
-        targets: targets.into_iter().filter_map(|one| target_entry(registry, one)).collect(),
+        targets: targets.into_iter().map(|one| target_entry(registry, one)).collect(),
     })
 }
 
 fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     let interfaces = InterfaceIndex::enumerate(registry.network_interfaces());
     let interfaces: HashMap<_, _> = interfaces.map(|(index, one)| (one.id(), index)).collect();
-    // Targets without an address are not in the table, and neither are their sessions.
-    let targets = registry.targets().iter().filter(|one| registry.target_address(one).is_some());
-    let targets = TargetIndex::enumerate(targets);
+    let targets = TargetIndex::enumerate(registry.targets());
     let targets: HashMap<_, _> = targets.map(|(index, one)| (one.id(), index)).collect();
     let mut network_ids = NetworkIdAllocator::new(registry, options.seed);
     let mut ordered: Vec<&Session> = registry.sessions().iter().collect();
@@ -114,7 +109,7 @@ fn parts(registry: &Registry, options: &CompileOptions) -> TableParts {
     });
     let sessions = sessions.collect();
     let targets: Vec<CompiledTarget> =
-        registry.targets().iter().filter_map(|one| target_entry(registry, one)).collect();
+        registry.targets().iter().map(|one| target_entry(registry, one)).collect();
     TableParts {
         settings: registry.settings().clone(),
         loop_guard: options.is_live.then(|| Arc::new(LoopGuard::new(targets.iter()))),
@@ -132,7 +127,9 @@ fn session_entry(
     (interface, target): (InterfaceIndex, TargetIndex),
 ) -> Option<CompiledSession> {
     let target_resource = registry.target(&session.target_id)?;
-    let peer = registry.target_address(target_resource)?.ip();
+    // Copies for a target without an address have no outer header, so their source is irrelevant.
+    let peer = registry.target_address(target_resource).map(|address| address.ip());
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let own_address = registry
         .network_interface(&session.network_interface_id)
         .and_then(|interface| interface.source_address_for(peer));
@@ -149,24 +146,25 @@ fn session_entry(
     })
 }
 
-fn target_entry(registry: &Registry, target: &Target) -> Option<CompiledTarget> {
-    let address = registry.target_address(target)?;
+fn target_entry(registry: &Registry, target: &Target) -> CompiledTarget {
+    let mut addresses = registry.target_addresses(target);
+    let address = addresses.next();
     let gateway_endpoint = match &target.kind {
         TargetKind::GatewayLoadBalancerEndpoint(id) => Some(endpoint_id(id)),
         _ => None,
     };
     let [ipv4, ipv6] = GENEVE_OVERHEAD_LEN;
-    let overhead_len = if address.is_ipv4() { ipv4 } else { ipv6 };
+    let overhead_len = if address.is_none_or(|address| address.is_ipv4()) { ipv4 } else { ipv6 };
     let overhead_len = u16::try_from(overhead_len).unwrap_or_default();
     let default_mtu = gateway_endpoint.map(|_| GATEWAY_LOAD_BALANCER_MTU + overhead_len);
-    Some(CompiledTarget {
+    CompiledTarget {
         id: target.id().clone(),
         address,
-        further_addresses: target.further_addresses.clone(),
+        further_addresses: addresses.collect(),
         gateway_endpoint,
         mtu: target.mtu.map(|mtu| mtu.value()).or(default_mtu),
         rate_limit: target.rate_limit,
-    })
+    }
 }
 
 /// The last 16 hex digits of `vpce-...`, or a hash (FNV-1a) of any other name.
@@ -232,16 +230,27 @@ impl NetworkIdAllocator {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::dataplane::SessionIndex;
     use crate::model::{Filter, FilterId, NetworkInterface, SessionNumber, TargetId};
 
     fn registry(numbers: &[i64], kind: TargetKind) -> Registry {
+        let address = Some(([192, 0, 2, 10], 4789).into());
+        registry_with_target(numbers, kind, address)
+    }
+
+    fn registry_with_target(
+        numbers: &[i64],
+        kind: TargetKind,
+        address: Option<SocketAddr>,
+    ) -> Registry {
         let mut registry = Registry::new(Default::default());
         let interface = NetworkInterfaceId::new("eni-1").unwrap();
         registry.add_network_interface(NetworkInterface::new(interface.clone())).unwrap();
         let mut target = Target::new(TargetId::new("tmt-1").unwrap(), kind);
-        target.address = Some(([192, 0, 2, 10], 4789).into());
+        target.address = address;
         registry.add_target(target.clone()).unwrap();
         let filter = Filter::accept_all(FilterId::new("tmf-1").unwrap());
         registry.add_filter(filter.clone()).unwrap();
@@ -271,6 +280,19 @@ mod tests {
         assert_eq!(drawn(0), drawn(0));
         assert_ne!(drawn(0), drawn(1));
         assert_eq!(drawn(0), [13_727_677, 14_478_032]);
+    }
+
+    #[test]
+    fn the_sessions_of_a_target_without_an_address_stay_in_the_table() {
+        let arn = TargetKind::NetworkLoadBalancer("arn".to_owned());
+        for is_live in [false, true] {
+            let options = CompileOptions { is_live, ..Default::default() };
+            let table = compile(&registry_with_target(&[1, 2], arn.clone(), None), &options);
+            assert_eq!((table.sessions().len(), table.targets()[0].address), (2, None));
+            assert!(!table.has_target_address(SessionIndex::FIRST));
+        }
+        let table = compile(&registry(&[1], arn), &CompileOptions::default());
+        assert!(table.has_target_address(SessionIndex::FIRST));
     }
 
     #[test]

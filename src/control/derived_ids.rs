@@ -13,6 +13,12 @@ pub(super) fn derived_rule_id(filter: &FilterId, rule: &FilterRule) -> FilterRul
     FilterRuleId::from_seed(wide_hash(&name, rule.number().value()))
 }
 
+/// An id in AWS's format, a prefix and 17 hexadecimal digits, that is derived from a name.
+pub(super) fn derived_hex_id(prefix: &str, name: &str) -> String {
+    let low = wide_hash(&format!("{prefix}\0{name}"), 0) & ((1 << 68) - 1);
+    format!("{prefix}{low:017x}")
+}
+
 fn wide_hash(name: &str, number: u16) -> u128 {
     u128::from(hash(1, name, number)) << 64 | u128::from(hash(2, name, number))
 }

@@ -15,6 +15,7 @@ mod interface_tables;
 mod nearest;
 mod registry;
 pub mod render;
+pub mod vpc;
 
 pub use compile::{CompileOptions, compile, recompile, with_network_ids};
 pub use interface_tables::{FullyCompiledTables, InterfaceTable, InterfaceTables, TableUpdate};

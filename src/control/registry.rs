@@ -112,16 +112,18 @@ impl Registry {
     }
 
     /// Adds a target. Its address is its own or the first one of the network interface that it
-    /// names, which must be added before.
+    /// names. A target that names a network interface, load balancer or endpoint may have no
+    /// address; the copies of its sessions are dropped until it has one.
     ///
     /// # Errors
-    /// [`InvalidValue`] if its id is taken, it has no address (`field` is `address`, `value` is
-    /// empty), its MTU is too small for GENEVE, or the interface it names is the source of a
+    /// [`InvalidValue`] if its id is taken, it has no address and names nothing (`field` is
+    /// `address`, `value` is empty), its MTU is too small for GENEVE, or the interface it names is the source of a
     /// session: AWS does not mirror an interface that receives mirrored traffic.
     pub fn add_target(&mut self, target: Target) -> Result<(), InvalidValue> {
         check_unique("traffic_mirror_target_id", target.id(), &self.index.targets, "target")?;
-        if !target.is_forbidden && self.target_address(&target).is_none() {
-            return Err(InvalidValue::new("address", "", self.address_hint(&target)));
+        if target.kind == TargetKind::Address && target.address.is_none() {
+            let expected = "an address such as 192.0.2.10, or a network_interface_id";
+            return Err(InvalidValue::new("address", "", expected));
         }
         if let (TargetKind::GatewayLoadBalancerEndpoint(_), Some(mtu)) = (&target.kind, target.mtu)
             && mtu.value() < GATEWAY_MIN_MTU
@@ -285,7 +287,7 @@ impl Registry {
 
     /// The address that the copies for `target` are sent to: its own, or the first one of the
     /// network interface that it names, with that interface's `target_port` or the VXLAN port.
-    /// Every target in the registry has an address, except for forbidden ones.
+    /// `None` if the address is unknown or forbidden.
     #[must_use]
     pub fn target_address(&self, target: &Target) -> Option<SocketAddr> {
         if target.is_forbidden {
@@ -298,6 +300,13 @@ impl Registry {
         let interface = self.network_interface(id)?;
         let first = interface.private_ip_addresses.first()?;
         Some(SocketAddr::new(*first, interface.target_port.unwrap_or(VXLAN_PORT)))
+    }
+
+    /// The targets whose address is unknown, in the order in which they were added. A target whose
+    /// address is forbidden is not among them.
+    pub fn targets_without_address(&self) -> impl Iterator<Item = &Target> {
+        let has_none = |one: &&Target| !one.is_forbidden && self.target_address(one).is_none();
+        self.targets.iter().filter(has_none)
     }
 
     /// All addresses that the copies for `target` are sent to; a load balancer can have several.

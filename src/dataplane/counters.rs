@@ -23,6 +23,8 @@ pub struct SessionCounters {
     /// Truncated copies that are shorter because of the MTU of the path to the target, not because
     /// of PacketLength.
     pub truncated_to_mtu: u64,
+    /// Copies that were dropped. The session accepted `mirrored + dropped` packets.
+    pub dropped: u64,
 }
 
 impl DirectionCounters {
@@ -40,6 +42,7 @@ impl SessionCounters {
         self.mirrored_bytes += other.mirrored_bytes;
         self.truncated += other.truncated;
         self.truncated_to_mtu += other.truncated_to_mtu;
+        self.dropped += other.dropped;
     }
 }
 
@@ -288,6 +291,9 @@ impl Counters {
         let direction = for_direction(&mut self.directions, copy.direction);
         direction.skipped += 1;
         direction.skipped_bytes += u64::from(copy.inner_len);
+        if let Some(session) = self.sessions.get_mut(copy.session.get()) {
+            session.dropped += 1;
+        }
         if let Some(count) = self.dropped.get_mut(cause.index()) {
             *count += 1;
         }

@@ -82,11 +82,13 @@ pub enum DropCause {
     /// A super-frame with more segments than any network stack builds. It is dropped, so that one
     /// frame does not become tens of thousands of copies.
     TooManySegments,
+    /// The target of the session has no address, or none that copies may be sent to.
+    NoTargetAddress,
 }
 
 impl DropCause {
     /// Every cause, in the order of [`DropCause::index`].
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoBuffers,
         Self::MessageTooLong,
         Self::TargetRefused,
@@ -99,6 +101,7 @@ impl DropCause {
         Self::Loop,
         Self::UnsupportedOffload,
         Self::TooManySegments,
+        Self::NoTargetAddress,
     ];
 
     /// Index in [`DropCause::ALL`].
@@ -118,6 +121,7 @@ impl DropCause {
             Self::Loop => 9,
             Self::UnsupportedOffload => 10,
             Self::TooManySegments => 11,
+            Self::NoTargetAddress => 12,
         }
     }
 
@@ -137,6 +141,7 @@ impl DropCause {
             Self::Loop => "loop",
             Self::UnsupportedOffload => "unsupported_offload",
             Self::TooManySegments => "too_many_segments",
+            Self::NoTargetAddress => "no_target_address",
         }
     }
 }

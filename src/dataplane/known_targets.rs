@@ -28,8 +28,8 @@ impl KnownTargets {
         let mut targets = Vec::new();
         let mut ports = TunnelPorts::standard();
         for target in known {
-            for address in [&target.address].into_iter().chain(&target.further_addresses) {
-                targets.push(address_and_port(*address));
+            for address in target.addresses() {
+                targets.push(address_and_port(address));
                 ports.add(address.port(), target.gateway_endpoint.is_some());
             }
         }

@@ -40,6 +40,7 @@ mod worker;
 pub use compiled_rules::RuleCache;
 pub use compiled_target::CompiledTarget;
 pub use counters::{Counters, DirectionCounters, SessionCounters};
+pub(crate) use encap::CopyRef;
 pub use encap::{
     Copies, ETHERNET_LEN, GENEVE_OVERHEAD_LEN, InnerBytes, MAX_INNER_OVER_IPV4,
     MAX_INNER_OVER_IPV6, MAX_OUTER_LEN, MirroredCopy, OuterHeader, OuterTemplate, UDP_VXLAN_LEN,

@@ -42,6 +42,8 @@ pub struct MirrorTable {
     amazon_dns: Vec<Option<SessionIndex>>,
     /// By session.
     encaps: Vec<SessionEncap>,
+    /// Whether a session has a target without an address.
+    drops_copies: bool,
     balancers: TargetBalancers,
 }
 
@@ -166,7 +168,7 @@ impl MirrorTable {
     ) -> Self {
         let mut balancers = TargetBalancers::default();
         let sessions = parts.sessions.iter();
-        let encaps = sessions
+        let encaps: Vec<SessionEncap> = sessions
             .map(|one| SessionEncap::new(&parts, one, (&mut balancers, previous_balancers)))
             .collect();
         let mut amazon_dns = vec![None; parts.interfaces.len()];
@@ -183,6 +185,7 @@ impl MirrorTable {
             guard: parts.loop_guard.clone().unwrap_or_else(|| Arc::new(LoopGuard::disabled())),
             rules: CompiledRules::new(&parts, previous, cache),
             amazon_dns,
+            drops_copies: encaps.iter().any(|encap| !encap.has_address),
             encaps,
             balancers,
             parts,
@@ -297,6 +300,12 @@ impl MirrorTable {
     #[inline]
     pub(super) fn has_special(&self, fields: &Ipv4Fields, len: usize) -> bool {
         fields.has_special(len, &self.exclusions, &self.guard)
+    }
+
+    /// Whether a session has a target without an address, so that its copies are dropped.
+    #[inline]
+    pub(super) const fn drops_copies(&self) -> bool {
+        self.drops_copies
     }
 
     /// The encapsulations, by session.

@@ -9,7 +9,7 @@
 //! outcomes   counts the frames that are not mirrored, and records the copies of the others
 //! ```
 //!
-//! Then the sink sends all copies of the burst, and these are counted. All memory is allocated when
+//! Copies whose target has no address are dropped. Then the sink sends all other copies of the burst, and these are counted. All memory is allocated when
 //! the worker is created.
 
 mod lookups;
@@ -163,6 +163,9 @@ impl Worker {
         self.drops.clear();
         self.wants_verdicts = sink.wants_verdicts();
         self.evaluate_burst(&burst);
+        if self.table.drops_copies() {
+            self.drop_copies_without_address();
+        }
         let sent = self.send_copies(&burst, sink);
         if sent.is_err() {
             self.drops.push_remaining(self.copy_count, DropCause::OutputFailed);
@@ -196,7 +199,8 @@ impl Worker {
             return Ok(());
         }
         let copies = self.copies.get(..self.copy_count).unwrap_or_default();
-        let copies = Copies { table: &self.table, frames: burst, copies };
+        let (table, frames) = (&self.table, &**burst);
+        let copies = Copies { table, shared_table: table, frames, copies };
         sink.send(&copies, &mut self.drops)
     }
 
@@ -213,6 +217,25 @@ impl Worker {
         }
         self.batch = batch;
         self.lanes = Some(lanes);
+    }
+
+    /// Drops the copies of sessions whose target has no address. The others keep their order.
+    #[cold]
+    fn drop_copies_without_address(&mut self) {
+        let (mut kept, made) = (0, self.copy_count);
+        for index in 0..made {
+            let Some(mut copy) = self.copies.get(index).copied() else { break };
+            if self.table.encap_of(copy.session).is_some_and(|encap| encap.has_address) {
+                if let Some(place) = self.copies.get_mut(kept) {
+                    *place = copy;
+                }
+                kept += 1;
+            } else {
+                self.counters.received += 1;
+                self.counters.record_drop(&mut copy, DropCause::NoTargetAddress);
+            }
+        }
+        self.copy_count = kept;
     }
 
     /// Counts the frames of the burst, the copies that were sent and those that were dropped.

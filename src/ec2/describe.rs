@@ -15,6 +15,9 @@ const PAGE_SIZE: std::ops::RangeInclusive<i64> = 5..=1000;
 /// and up to 200 values per filter in a single request" (EC2 user guide).
 const MAX_FILTER_VALUES: usize = 200;
 
+/// The tags of synthetic resources.
+pub(super) static NO_TAGS: Tags = Tags::new();
+
 /// A filter: a name, and patterns of which at least one must match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct DescribeFilter {
@@ -62,8 +65,10 @@ pub(super) trait Filterable {
     /// The values of the field that a filter names, or `None` if there is no such filter.
     fn field(&self, name: &str) -> Option<Vec<String>>;
 
-    /// The tags.
-    fn tags(&self) -> &Tags;
+    /// The tags; none for a synthetic resource.
+    fn tags(&self) -> &Tags {
+        &NO_TAGS
+    }
 }
 
 impl Query {
@@ -180,6 +185,32 @@ impl Query {
             last = cursor.into();
         }
         Ok((page, None))
+    }
+
+    /// The page of matching resources that have no sequence number, in the order of their ids.
+    pub(super) fn page_by_key<T: Filterable>(
+        &self,
+        mut resources: Vec<(String, T)>,
+    ) -> Result<(Vec<T>, Option<String>), ApiError> {
+        resources.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let selected = resources.into_iter().filter_map(|(key, resource)| {
+            let selected = self.selects(&key, &resource);
+            let cursor = PageCursor { sequence: 0, key: Some(key) };
+            self.is_after(&cursor)
+                .then(|| (cursor, selected.map(|is_selected| is_selected.then_some(resource))))
+        });
+        self.page(selected)
+    }
+
+    /// Checks that each requested id is the id of a resource.
+    pub(super) fn check_ids_exist<T>(
+        &self,
+        resources: &[(String, T)],
+        not_found: impl Fn(&str) -> ApiError,
+    ) -> Result<(), ApiError> {
+        let known: BTreeSet<&str> = resources.iter().map(|(id, _)| &**id).collect();
+        let unknown = self.ids.iter().find(|id| !known.contains(&***id));
+        unknown.map_or(Ok(()), |id| Err(not_found(id)))
     }
 
     fn token(&self, after: PageCursor) -> Result<String, ApiError> {

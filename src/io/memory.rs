@@ -106,7 +106,9 @@ impl<B: AsRef<[u8]>> Source for FrameSource<B> {
 /// A copy that outlives its burst.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedCopy {
-    /// The number of the copied frame in its source, from 0, over all bursts.
+    /// The number of the copied frame in its source, from 0, over all bursts. After an
+    /// [`ImpairedSink`](super::impair::ImpairedSink), it is not valid for delayed and corrupted
+    /// copies.
     pub frame: u64,
     /// The id of the session.
     pub session_id: SessionId,
@@ -285,7 +287,7 @@ pub(super) mod tests {
             interfaces: vec![Arc::new(interface)],
             targets: vec![CompiledTarget {
                 id,
-                address,
+                address: Some(address),
                 further_addresses: Vec::new(),
                 gateway_endpoint: None,
                 mtu: None,

@@ -8,6 +8,7 @@
 
 pub mod capture;
 pub mod clock;
+pub mod impair;
 #[cfg(feature = "live")]
 pub mod links;
 #[cfg(feature = "live")]
@@ -21,6 +22,7 @@ pub mod parallel;
 #[cfg(feature = "live")]
 pub mod private_file;
 pub mod queue;
+pub(crate) mod random;
 #[cfg(feature = "live")]
 pub mod receive;
 pub mod record;

@@ -23,9 +23,7 @@ mod state;
 mod tables;
 mod totals;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch::{Receiver, Sender};
@@ -37,17 +35,17 @@ pub use self::copy_store::{CopyOrigin, StoredCopy};
 pub use self::error::{LabError, LabErrorKind};
 pub use self::explain::ExplainRequest;
 pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
-pub use self::pins::InterfacePin;
 pub use self::play::{PlayInput, PlayOptions, Played};
 use self::randomness::{LabClock, Randomness};
 use self::state::LabState;
 use self::tables::LabTables;
 use self::totals::Totals;
 use crate::control::account::Account;
+use crate::control::vpc::synthetic_mac;
 use crate::control::{CompileOptions, with_network_ids};
-use crate::ec2::{Access, Endpoint};
+use crate::ec2::{Access, Endpoint, Upstream};
 use crate::io::StopFlag;
-use crate::model::{NetworkInterfaceId, Target, TargetId};
+use crate::model::{Target, TargetId};
 
 /// A laboratory. Clones are the same laboratory.
 #[derive(Clone)]
@@ -64,8 +62,6 @@ struct Shared {
     copies: Arc<Mutex<CopyStore>>,
     /// Notified when copies were stored or removed.
     copies_changed: Arc<Sender<()>>,
-    /// The captures of interfaces: those of the options and those that clients pinned.
-    captures: Mutex<BTreeMap<NetworkInterfaceId, PathBuf>>,
     totals: Mutex<Totals>,
     randomness: Arc<Randomness>,
     clock: Arc<LabClock>,
@@ -101,13 +97,17 @@ impl Lab {
             move || time.now_s(),
             move || requests.draw(),
         )?;
+        let mut endpoint = endpoint.with_access(access).with_awaited_end();
+        if let Some(url) = &options.upstream {
+            let upstream = Upstream::new(url).map_err(io::Error::other)?;
+            endpoint = endpoint.with_upstream(upstream)?;
+        }
         let shared = Shared {
-            endpoint: endpoint.with_access(access).with_awaited_end(),
+            endpoint,
             account,
             tables,
             copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),
             copies_changed: Arc::new(Sender::new(())),
-            captures: Mutex::new(options.captures.clone()),
             totals: Mutex::default(),
             randomness,
             clock,
@@ -133,7 +133,6 @@ impl Lab {
         randomness.restart(options.seed);
         clock.set(None);
         self.copies().clear();
-        self.shared.captures().clone_from(&options.captures);
         *self.shared.totals() = Totals::default();
         let initial = new_account(options, randomness);
         self.shared.endpoint.change_account(move |account| {
@@ -223,10 +222,6 @@ impl Lab {
 }
 
 impl Shared {
-    fn captures(&self) -> MutexGuard<'_, BTreeMap<NetworkInterfaceId, PathBuf>> {
-        self.captures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn totals(&self) -> MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -235,9 +230,18 @@ impl Shared {
 /// The account at the start and after a reset.
 fn new_account(options: &LabOptions, randomness: &Arc<Randomness>) -> Account {
     let LabOptions { registry, account_id, quotas, targets, .. } = options;
-    let registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
+    let mut registry = with_network_ids(registry.clone(), options.seed.unwrap_or_default());
+    let interfaces = registry.network_interfaces().iter();
+    let ids: Vec<_> = interfaces.map(|interface| interface.id().clone()).collect();
+    for id in ids {
+        // Clients expect that every interface has one.
+        if let Some(interface) = registry.network_interface_mut(&id) {
+            interface.mac_address.get_or_insert(synthetic_mac(&id));
+        }
+    }
     let randomness = Arc::clone(randomness);
     let draw = move || randomness.draw();
-    Account::with_owner(account_id, registry, *quotas, targets.clone(), draw)
-        .with_virtual_interfaces()
+    let mut account = Account::with_owner(account_id, registry, *quotas, targets.clone(), draw);
+    account.use_virtual_interfaces();
+    account
 }

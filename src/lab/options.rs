@@ -1,11 +1,10 @@
 //! The options of a laboratory.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::control::Registry;
 use crate::control::account::{DEFAULT_OWNER, Quotas, TargetResolver};
-use crate::model::NetworkInterfaceId;
+use crate::io::impair::Impairments;
 
 /// The largest number of bytes of all copies that a laboratory keeps, by default: 1 GiB.
 pub const DEFAULT_COPY_MEMORY: usize = 1 << 30;
@@ -21,12 +20,15 @@ pub struct LabOptions {
     pub quotas: Quotas,
     /// Resolves targets to addresses.
     pub targets: TargetResolver,
-    /// The captures of network interfaces, which are played if a client sends none.
-    pub captures: BTreeMap<NetworkInterfaceId, PathBuf>,
+    /// The URL of another emulator of AWS, to which requests are forwarded that are not for traffic
+    /// mirroring, such as `http://127.0.0.1:5000`.
+    pub upstream: Option<String>,
     /// The file that persists the resources of clients. Without it they are lost at the end.
     pub state: Option<PathBuf>,
     /// The seed of all ids and network identifiers. Without it they are random.
     pub seed: Option<u64>,
+    /// The faults that are injected into the copies of every play.
+    pub impairments: Option<Impairments>,
     /// The largest number of bytes of all copies that are kept. Further copies are dropped as
     /// `no_buffers`.
     pub copy_memory: usize,
@@ -39,9 +41,10 @@ impl Default for LabOptions {
             account_id: DEFAULT_OWNER.to_owned(),
             quotas: Quotas::default(),
             targets: TargetResolver::default(),
-            captures: BTreeMap::new(),
+            upstream: None,
             state: None,
             seed: None,
+            impairments: None,
             copy_memory: DEFAULT_COPY_MEMORY,
         }
     }

@@ -12,9 +12,12 @@ use bytes::Bytes;
 use super::Lab;
 use super::copy_sink::CopySink;
 use super::error::LabError;
-use crate::dataplane::{Burst, InterfaceIndex, MirrorTable, Source, StepError, TableParts, Worker};
+use crate::dataplane::{
+    Burst, InterfaceIndex, MirrorTable, Sink, Source, StepError, TableParts, Worker,
+};
 use crate::io::capture::{CaptureSource, OpenError};
 use crate::io::clock::Stopwatch;
+use crate::io::impair::{OptionallyImpaired, seed_of};
 use crate::io::memory::FrameSource;
 use crate::io::pace::{PacedSink, Speed};
 use crate::model::{Direction, NetworkInterfaceId};
@@ -122,7 +125,9 @@ impl Lab {
     }
 
     fn pinned_capture(&self, id: &NetworkInterfaceId) -> Result<PathBuf, LabError> {
-        let pinned = self.shared.captures().get(id).cloned();
+        let account = self.account();
+        let interface = account.registry().network_interface(id);
+        let pinned = interface.and_then(|interface| interface.capture.clone());
         pinned.ok_or_else(|| {
             let message = format!(
                 "body: expected a capture, because the network interface {id} has none; pin one with \
@@ -146,6 +151,8 @@ impl Lab {
         let (copies, changed) = (&self.shared.copies, &self.shared.copies_changed);
         let sink =
             CopySink::new(Arc::clone(copies), Arc::clone(changed), table.clone(), options.explain);
+        let sink =
+            OptionallyImpaired::new(sink, self.shared.options.impairments, self.play_seed(id));
         let mut sink = PacedSink::new(sink, options.speed, self.shared.stop.clone());
         let mut worker = Worker::new(table).with_interface(InterfaceIndex::FIRST);
         let error = loop {
@@ -166,16 +173,27 @@ impl Lab {
                 Ok(newest) => newest,
                 Err(gone) => break Some(gone.message),
             };
+            // Delayed copies belong to the table of their session.
+            sink.inner_mut().release_delayed().map_err(LabError::failed)?;
             source.table = Arc::clone(&newest);
-            sink.inner_mut().change_table(Arc::clone(&newest));
+            sink.inner_mut().inner_mut().change_table(Arc::clone(&newest));
             worker.change_table(newest, Some(InterfaceIndex::FIRST));
         };
+        sink.flush().map_err(LabError::failed)?;
+        let mut report = MirrorReport::new(worker.table(), worker.counters(), stopwatch.elapsed());
+        report.set_impaired(sink.inner().final_counts());
         Ok(Played {
-            report: MirrorReport::new(worker.table(), worker.counters(), stopwatch.elapsed()),
-            explanations: sink.into_inner().into_explanations(),
+            report,
+            explanations: sink.into_inner().into_inner().into_explanations(),
             error,
             warnings: Vec::new(),
         })
+    }
+
+    /// The seed of the faults of the next play of an interface.
+    fn play_seed(&self, id: &NetworkInterfaceId) -> u64 {
+        let play = u16::try_from(self.shared.totals().plays() & 0xffff).unwrap_or_default();
+        seed_of(self.shared.randomness.seed(), id.as_str(), play)
     }
 
     /// Whether a table is the newest one of an interface.

@@ -25,6 +25,12 @@ impl Randomness {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seeded;
     }
 
+    /// The seed; 0 if the system is the source.
+    pub(super) fn seed(&self) -> u64 {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.map_or(0, |seeded| seeded.seed)
+    }
+
     /// The next number.
     pub(super) fn draw(&self) -> u128 {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

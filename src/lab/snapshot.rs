@@ -76,12 +76,11 @@ impl Lab {
             addresses: registry.target_addresses(target).map(|one| one.to_string()).collect(),
             copies: copies.count(target.id()),
         });
-        let captures = self.shared.captures();
         let interfaces = registry.network_interfaces().iter().map(|interface| InterfaceState {
             network_interface_id: interface.id().to_string(),
             private_ip_addresses: texts(&interface.private_ip_addresses),
             mac_address: interface.mac_address.map(|mac| mac.to_string()),
-            capture: captures.get(interface.id()).map(|path| path.display().to_string()),
+            capture: interface.capture.as_ref().map(|path| path.display().to_string()),
         });
         let totals = self.shared.totals().clone();
         let mut ordered: Vec<_> = registry.sessions().iter().collect();

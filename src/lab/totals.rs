@@ -29,6 +29,11 @@ pub(super) struct SessionTotals {
 }
 
 impl Totals {
+    /// The number of plays.
+    pub(super) const fn plays(&self) -> u64 {
+        self.plays
+    }
+
     /// The counters of a session; zeros if it mirrored nothing.
     pub(super) fn of_session(&self, id: &str) -> SessionTotals {
         self.by_session.get(id).copied().unwrap_or_default()

@@ -1,6 +1,7 @@
 //! Network interfaces: the sources of mirrored traffic.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::{MacAddress, NetworkInterfaceId, Tags};
 
@@ -25,13 +26,36 @@ pub struct NetworkInterface {
     /// Whether it is listed only because the host has its device, or because a persisted session or
     /// target refers to it. It is removed when the device and all references are gone.
     pub is_discovered: bool,
+    /// The InterfaceType of EC2 if it is not `interface`, such as `efa`.
+    pub interface_type: Option<String>,
+    /// Whether a client detached it from its instance, so that it cannot become a source.
+    pub is_detached: bool,
+    /// When a client created it over the API, in seconds since 1970.
+    pub created_s: Option<u64>,
     /// Whether another emulator of AWS in front of which this program runs has it. That emulator
     /// describes it, and it is removed here when it is removed there.
     pub is_learned: bool,
+    /// A capture whose frames are those of the interface, in place of a device.
+    pub capture: Option<PathBuf>,
+    /// The values that were pinned at run time. The values of the device do not replace them.
+    pub pin: InterfacePin,
     /// The description, if given.
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
+}
+
+/// Values of a network interface that are pinned at run time. An absent value is not changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InterfacePin {
+    /// The addresses.
+    pub private_ip_addresses: Option<Vec<IpAddr>>,
+    /// The Ethernet address.
+    pub mac_address: Option<MacAddress>,
+    /// The capture whose frames are those of the interface.
+    pub capture: Option<PathBuf>,
+    /// The Linux device.
+    pub device: Option<String>,
 }
 
 impl NetworkInterface {
@@ -47,7 +71,12 @@ impl NetworkInterface {
             target_port: None,
             is_down: false,
             is_discovered: false,
+            interface_type: None,
+            is_detached: false,
+            created_s: None,
             is_learned: false,
+            capture: None,
+            pin: InterfacePin::default(),
             description: None,
             tags: Tags::default(),
         }

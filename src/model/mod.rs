@@ -23,7 +23,7 @@ pub use cidr::CidrBlock;
 pub use direction::Direction;
 pub use filter::{Filter, FilterRule, RuleAction};
 pub use ids::{FilterId, FilterRuleId, NetworkInterfaceId, SessionId, TargetId};
-pub use interface::NetworkInterface;
+pub use interface::{InterfacePin, NetworkInterface};
 pub use invalid::InvalidValue;
 pub use mac::MacAddress;
 pub use numbers::{Mtu, PacketLength, RuleNumber, SessionNumber, VirtualNetworkId};
@@ -32,7 +32,7 @@ pub use rate::{Rate, Ratio};
 pub use session::{Session, Tags};
 pub use settings::Settings;
 pub use target::{
-    ADDRESS_TAG, GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT,
+    ADDRESS_TAG, AddressSources, GENEVE_PORT, MAX_ADDRESSES, Target, TargetKind, VXLAN_PORT,
     check_load_balancer_addresses, embedded_ipv4, non_host_address_kind, parse_target_address,
     parse_target_addresses,
 };

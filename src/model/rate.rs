@@ -37,6 +37,13 @@ impl Ratio {
         u64::try_from(product / self.numerator.max(1)).unwrap_or(u64::MAX)
     }
 
+    /// `count * self`, rounded down, and `u64::MAX` if it is larger.
+    #[must_use]
+    pub fn multiply(self, count: u64) -> u64 {
+        let product = self.numerator.saturating_mul(u128::from(count));
+        u64::try_from(product / u128::from(self.denominator.max(1))).unwrap_or(u64::MAX)
+    }
+
     /// Parses a decimal number such as `50` or `0.5`, multiplied by ten to the power of `exponent`.
     /// `None` for other texts, for zero, and for more digits than the limits above.
     pub(crate) fn parse(digits: &str, exponent: u32) -> Option<Self> {
@@ -137,6 +144,13 @@ fn parse_si_number(amount: &str) -> Option<Ratio> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn products_are_exact_and_limited() {
+        let ratio = Ratio::parse("0.3", 0).unwrap();
+        assert_eq!((ratio.multiply(10), ratio.multiply(9), ratio.divide(3)), (3, 2, 10));
+        assert_eq!(Ratio::parse("2", 0).unwrap().multiply(u64::MAX), u64::MAX);
+    }
 
     #[test]
     fn rates_are_parsed_exactly() {

@@ -68,8 +68,25 @@ pub struct Target {
     pub description: Option<String>,
     /// The tags.
     pub tags: Tags,
-    /// Whether sending copies to it is no longer allowed, so that its sessions are inactive.
+    /// Whether no copies may be sent to its address, so that the copies of its sessions are dropped.
     pub is_forbidden: bool,
+    /// The addresses from sources other than its tags, from which `address` is chosen.
+    pub sources: AddressSources,
+}
+
+/// The addresses of a target by source. An account chooses the address of a target from these, from
+/// its tag [`ADDRESS_TAG`] and from the options of the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AddressSources {
+    /// Pinned at run time. They precede all others.
+    pub pinned: Vec<SocketAddr>,
+    /// The addresses of a target of a configuration file.
+    pub configured: Vec<SocketAddr>,
+    /// Learned from another system. The tag, the configuration, options and the address of the
+    /// network interface precede them.
+    pub learned: Vec<SocketAddr>,
+    /// The addresses of the earlier run that wrote the state, used while no other is known.
+    pub last: Vec<SocketAddr>,
 }
 
 impl Target {
@@ -94,7 +111,17 @@ impl Target {
             description: None,
             tags: Tags::default(),
             is_forbidden: false,
+            sources: AddressSources::default(),
         }
+    }
+
+    /// Sets the first address and the further addresses of a load balancer. The target is not
+    /// forbidden any more.
+    pub fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
+        let mut addresses = addresses.into_iter();
+        self.address = addresses.next();
+        self.further_addresses = addresses.collect();
+        self.is_forbidden = false;
     }
 
     /// The id.

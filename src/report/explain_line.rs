@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::flow::Flow;
 use crate::dataplane::{
-    CompiledSession, FlowKey, Frame, MirrorOutcome, MirrorTable, NotMirrored, SessionIndex,
-    SessionMatch, Verdict,
+    CompiledSession, DropCause, FlowKey, Frame, MirrorOutcome, MirrorTable, NotMirrored,
+    SessionIndex, SessionMatch, Verdict,
 };
 use crate::model::{FilterRule, RuleAction};
 
@@ -47,6 +47,15 @@ enum ExplainedVerdict {
         virtual_network_id: u32,
         mirrored_length: usize,
         truncated: bool,
+    },
+    /// A session accepted the frame, but its target has no address.
+    Dropped {
+        cause: &'static str,
+        traffic_mirror_session_id: String,
+        session_number: u16,
+        #[serde(flatten)]
+        by: MatchedBy,
+        traffic_mirror_target_id: String,
     },
     NotMirrored {
         reason: &'static str,
@@ -122,21 +131,25 @@ impl ExplainLine {
                 mirrored_length,
                 truncated,
             } => {
-                let by = match by {
-                    MatchedBy::Rule { rule_number, traffic_mirror_filter_rule_id: None } => {
-                        format!("rule {rule_number}")
-                    }
-                    MatchedBy::Rule { rule_number, traffic_mirror_filter_rule_id: Some(id) } => {
-                        format!("rule {rule_number} ({id})")
-                    }
-                    MatchedBy::Service { network_service } => {
-                        format!("network service {network_service}")
-                    }
-                };
+                let by = by.text();
                 let of = if *truncated { format!(" of {}", self.length) } else { String::new() };
                 writeln!(
                     text,
                     ": mirrored by session {session_number} ({id}), {by}; VNI {virtual_network_id}, {mirrored_length}{of} bytes"
+                )
+            }
+            ExplainedVerdict::Dropped {
+                cause,
+                traffic_mirror_session_id: id,
+                session_number,
+                by,
+                traffic_mirror_target_id: target,
+            } => {
+                let by = by.text();
+                writeln!(
+                    text,
+                    ": dropped, {cause}: accepted by session {session_number} ({id}), {by}; target \
+                     {target} has no address"
                 )
             }
             ExplainedVerdict::NotMirrored { reason, sessions } => {
@@ -153,6 +166,20 @@ impl ExplainLine {
     }
 }
 
+impl MatchedBy {
+    fn text(&self) -> String {
+        match self {
+            Self::Rule { rule_number, traffic_mirror_filter_rule_id: None } => {
+                format!("rule {rule_number}")
+            }
+            Self::Rule { rule_number, traffic_mirror_filter_rule_id: Some(id) } => {
+                format!("rule {rule_number} ({id})")
+            }
+            Self::Service { network_service } => format!("network service {network_service}"),
+        }
+    }
+}
+
 impl SessionDecision {
     fn text(&self) -> String {
         let number = self.session_number;
@@ -165,7 +192,7 @@ impl SessionDecision {
 
 fn explain_verdict(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) -> ExplainedVerdict {
     match verdict.outcome {
-        MirrorOutcome::Mirrored(matched) => mirrored(table, frame, matched)
+        MirrorOutcome::Mirrored(matched) => accepted(table, frame, matched)
             .unwrap_or(ExplainedVerdict::NotMirrored { reason: "", sessions: Vec::new() }),
         MirrorOutcome::NotMirrored(reason) => ExplainedVerdict::NotMirrored {
             reason: reason.label(),
@@ -177,7 +204,8 @@ fn explain_verdict(table: &MirrorTable, frame: &Frame<'_>, verdict: &Verdict) ->
     }
 }
 
-fn mirrored(
+/// The verdict on a frame that a session accepted.
+fn accepted(
     table: &MirrorTable,
     frame: &Frame<'_>,
     matched: SessionMatch,
@@ -190,6 +218,16 @@ fn mirrored(
         },
         None => MatchedBy::Service { network_service: crate::model::Filter::AMAZON_DNS },
     };
+    if !table.has_target_address(matched.session) {
+        let target = table.target(session.target);
+        return Some(ExplainedVerdict::Dropped {
+            cause: DropCause::NoTargetAddress.label(),
+            traffic_mirror_session_id: session.id.to_string(),
+            session_number: session.number.value(),
+            by,
+            traffic_mirror_target_id: target.map(|one| one.id.to_string()).unwrap_or_default(),
+        });
+    }
     let mirrored_length = frame.captured_len().min(table.max_inner_len(matched.session));
     Some(ExplainedVerdict::Mirrored {
         traffic_mirror_session_id: session.id.to_string(),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::dataplane::{
     Counters, DropCause, MirrorTable, NotMirrored, SessionCounters, TargetIndex,
 };
+use crate::io::impair::ImpairmentCounts;
 
 /// The counters of a run. Its JSON form is part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,9 @@ pub struct MirrorReport {
     pub dropped: BTreeMap<&'static str, u64>,
     /// The frames that were not mirrored, by reason.
     pub not_mirrored: BTreeMap<&'static str, u64>,
+    /// With fault injection only: what it did to mirrored copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impaired: Option<ImpairmentCounts>,
     /// The sessions, in the order of their evaluation.
     pub sessions: Vec<SessionSummary>,
     /// The targets of these sessions.
@@ -61,6 +65,9 @@ pub struct SessionSummary {
     pub truncated: u64,
     /// Truncated copies that are shorter than PacketLength because of the target's MTU.
     pub truncated_to_mtu: u64,
+    /// Copies that the session accepted and that were dropped. Absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropped: u64,
 }
 
 /// The copies to a target.
@@ -68,8 +75,9 @@ pub struct SessionSummary {
 pub struct TargetSummary {
     /// The id of the target.
     pub traffic_mirror_target_id: String,
-    /// Its address and UDP port.
-    pub address: String,
+    /// Its address and UDP port. Absent if the target has no address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The other addresses of a load balancer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub further_addresses: Vec<String>,
@@ -95,6 +103,12 @@ pub struct DeliveryErrors {
     pub unreachable: u64,
 }
 
+/// Whether a count is omitted from the report.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl MirrorReport {
     /// Adds the delivery errors of the targets. An ICMP error contains only the address, so it is
     /// counted for every target to whose address copies were sent.
@@ -103,7 +117,7 @@ impl MirrorReport {
             // Match by address, because the index may refer to an older table.
             let address = reported.destination.to_string();
             let has_address = |one: &TargetSummary| {
-                one.address == address || one.further_addresses.contains(&address)
+                one.address.as_ref() == Some(&address) || one.further_addresses.contains(&address)
             };
             let is_used = |one: &TargetSummary| has_address(one) && one.mirrored > 0;
             let is_any_used = self.targets.iter().any(is_used);
@@ -124,7 +138,8 @@ impl MirrorReport {
             *self.dropped.entry(cause.label()).or_default() += lost;
         }
         for session in &mut self.sessions {
-            (session.mirrored, session.mirrored_bytes) = (0, 0);
+            session.dropped += std::mem::take(&mut session.mirrored);
+            session.mirrored_bytes = 0;
             (session.truncated, session.truncated_to_mtu) = (0, 0);
         }
         for target in &mut self.targets {
@@ -163,6 +178,7 @@ impl MirrorReport {
             mirrored_bytes: counters.mirrored_bytes(),
             dropped: dropped.filter(|(_, count)| *count > 0).collect(),
             not_mirrored: not_mirrored.filter(|(_, count)| *count > 0).collect(),
+            impaired: None,
             sessions: Vec::new(),
             targets: Vec::new(),
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
@@ -194,6 +210,11 @@ impl MirrorReport {
         self.unaccounted = Some(frames);
     }
 
+    /// Sets what fault injection did.
+    pub const fn set_impaired(&mut self, counts: Option<ImpairmentCounts>) {
+        self.impaired = counts;
+    }
+
     /// One JSON object on one line.
     #[must_use]
     pub fn json(&self) -> String {
@@ -217,6 +238,7 @@ fn session_summaries(table: &MirrorTable, counters: &Counters) -> Vec<SessionSum
                 mirrored_bytes: counted.mirrored_bytes,
                 truncated: counted.truncated,
                 truncated_to_mtu: counted.truncated_to_mtu,
+                dropped: counted.dropped,
             }
         })
         .collect()
@@ -237,7 +259,7 @@ fn target_summaries(table: &MirrorTable, counters: &Counters) -> Vec<TargetSumma
             };
             TargetSummary {
                 traffic_mirror_target_id: target.id.to_string(),
-                address: target.address.to_string(),
+                address: target.address.map(|address| address.to_string()),
                 further_addresses: target
                     .further_addresses
                     .iter()
@@ -259,7 +281,7 @@ mod tests {
     fn target(id: &str, address: &str, mirrored: u64) -> TargetSummary {
         TargetSummary {
             traffic_mirror_target_id: id.to_owned(),
-            address: address.to_owned(),
+            address: Some(address.to_owned()),
             further_addresses: Vec::new(),
             mirrored,
             mirrored_bytes: 0,

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::receipt::Receipt;
 use super::status::Status;
 use crate::dataplane::{Counters, MirrorTable};
+use crate::io::impair::ImpairmentCounts;
 use crate::io::live::{FilterState, LiveSource, SourceCounts, Waker};
 use crate::io::udp::TargetReport;
 
@@ -31,6 +32,8 @@ pub(super) struct WorkerStatus {
     pub(super) table: Option<Arc<MirrorTable>>,
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
+    /// What fault injection did; none without faults.
+    pub(super) impaired: Option<ImpairmentCounts>,
     /// The sum of the counts of all sources of the worker.
     pub(super) source: SourceCounts,
     /// The number of frames that are not accounted for.

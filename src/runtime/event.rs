@@ -65,9 +65,13 @@ pub enum Event {
     TargetChanged { state: TargetState, sentence: String },
     /// The addresses of a device that is a source or a target changed, as a sentence.
     AddressesChanged(String),
-    /// The endpoint's target with the ID `target` has a forbidden address, so the sessions with the
-    /// IDs `sessions` are inactive. `reason` is a sentence.
+    /// The endpoint's target with the ID `target` has a forbidden address, so the copies of the
+    /// sessions with the IDs `sessions` are dropped. `reason` is a sentence.
     TargetInactive { target: String, reason: String, sessions: Vec<String> },
+    /// The target with this ID has sessions and no address, so their copies are dropped.
+    TargetAddressUnknown(String),
+    /// The address of a target became known.
+    TargetAddressKnown { target: String, addresses: Vec<SocketAddr> },
     /// Copies of a session would return to its own source, as a sentence.
     SessionComesBack(String),
     /// The endpoint's state file cannot be written, so changes are rejected. The value is the
@@ -106,6 +110,7 @@ impl Event {
             | Self::DescriptorsNeeded { .. }
             | Self::AddressesChanged(_)
             | Self::TargetChanged { state: TargetState::Accepting, .. }
+            | Self::TargetAddressKnown { .. }
             | Self::StateWritable
             | Self::MetricsServed(_)
             | Self::EndpointAccess(_)
@@ -166,6 +171,35 @@ impl fmt::Display for Event {
 }
 
 impl Event {
+    /// Writes the sentences about the addresses of targets.
+    fn fmt_target(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TargetInactive { target, reason, sessions } if sessions.is_empty() => {
+                write!(f, "target {target}: {reason} it has no session")
+            }
+            Self::TargetInactive { target, reason, sessions } => write!(
+                f,
+                "target {target}: {reason} The copies of these sessions are dropped until it has another \
+                 address: {}",
+                sessions.join(", ")
+            ),
+            Self::TargetAddressUnknown(target) => write!(
+                f,
+                "target {target} has no address, so the copies of its sessions are dropped as \
+                 no_target_address until it has one"
+            ),
+            Self::TargetAddressKnown { target, addresses } => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                let noun = if addresses.len() == 1 { "the address" } else { "the addresses" };
+                let them = if addresses.len() == 1 { "it" } else { "them" };
+                let all = addresses.join(", ");
+                write!(f, "target {target} has {noun} {all}: copies are sent to {them}")
+            }
+            // `fmt_rest` writes all others.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the sentences that `fmt` does not write.
     fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -182,14 +216,9 @@ impl Event {
                  mirrored interface ({}), every copy is mirrored again",
                 mirrored.join(", ")
             ),
-            Self::TargetInactive { target, reason, sessions } if sessions.is_empty() => {
-                write!(f, "target {target}: {reason} it has no session")
-            }
-            Self::TargetInactive { target, reason, sessions } => write!(
-                f,
-                "target {target}: {reason} inactive until it has another address: {}",
-                sessions.join(", ")
-            ),
+            Self::TargetInactive { .. }
+            | Self::TargetAddressUnknown(_)
+            | Self::TargetAddressKnown { .. } => self.fmt_target(f),
             Self::StateNotWritable(error) => write!(
                 f,
                 "the state file cannot be written, so changes are refused until it can: {error}"

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::namespace::InterfaceNamespace;
 use crate::control::CompileOptions;
 use crate::http::HostNames;
+use crate::io::impair::Impairments;
 use crate::io::live::RingOptions;
 use crate::io::udp::UdpOptions;
 
@@ -27,6 +28,9 @@ pub struct Options {
     pub ring: RingOptions,
     /// How copies are sent.
     pub udp: UdpOptions,
+    /// The faults that are injected into the copies. The seed of [`Options::compile`] selects the
+    /// copies. `None`, the default: no faults.
+    pub impairments: Option<Impairments>,
     /// The network namespace of the mirrored interfaces. Copies are sent from the namespace of the
     /// process.
     pub namespace: InterfaceNamespace,
@@ -48,6 +52,7 @@ impl Default for Options {
             ring_size: RingSize::Auto,
             ring: RingOptions::default(),
             udp: UdpOptions::default(),
+            impairments: None,
             namespace: InterfaceNamespace::default(),
             compile: CompileOptions::default(),
             metrics: None,

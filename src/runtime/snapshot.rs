@@ -1,9 +1,11 @@
 //! The state and the counters of a run at one moment, as plain values.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::dataplane::{Counters, MirrorTable};
+use crate::io::impair::ImpairmentCounts;
 use crate::io::udp::TargetReport;
 
 /// The state and the counters of a run at one moment.
@@ -53,6 +55,8 @@ pub struct WorkerSnapshot {
     pub ring: RingSnapshot,
     /// Its datagrams by target; empty if it sent none.
     pub targets: Vec<TargetReport>,
+    /// What fault injection did; none without faults.
+    pub impaired: Option<ImpairmentCounts>,
 }
 
 /// The ring that the kernel writes frames to. Counts are since the worker started.
@@ -119,6 +123,18 @@ impl Snapshot {
         self.interfaces.iter().map(|one| (&*one.id, one)).collect()
     }
 
+    /// The IDs of the targets of sessions, and their addresses; none if the address is unknown.
+    pub(super) fn targets(&self) -> BTreeMap<&str, Vec<SocketAddr>> {
+        let targets = self.interfaces.iter().flat_map(|one| one.table.targets());
+        targets.map(|target| (target.id.as_str(), target.addresses().collect())).collect()
+    }
+
+    /// The IDs of the targets of sessions that have no address.
+    pub(super) fn targets_without_address(&self) -> Vec<&str> {
+        let targets = self.targets().into_iter();
+        targets.filter(|(_, addresses)| addresses.is_empty()).map(|(id, _)| id).collect()
+    }
+
     /// Whether every interface with a session is captured.
     pub(super) fn is_attached(&self) -> bool {
         self.missing().is_empty()
@@ -162,6 +178,9 @@ impl WorkerSnapshot {
         self.ring.drops += other.ring.drops;
         self.ring.overtruncated += other.ring.overtruncated;
         self.ring.unaccounted += other.ring.unaccounted;
+        if let Some(impaired) = other.impaired {
+            self.impaired.get_or_insert_default().add(&impaired);
+        }
         for report in other.targets {
             match self.targets.iter_mut().find(|known| {
                 (known.destination, known.device_index) == (report.destination, report.device_index)

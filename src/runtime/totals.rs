@@ -9,6 +9,7 @@ use super::own_traffic::{SentByDevice, sent_by_device};
 use super::worker_thread::WorkerResult;
 use crate::control::InterfaceTable;
 use crate::dataplane::{Counters, MirrorTable, NotMirrored};
+use crate::io::impair::ImpairmentCounts;
 use crate::io::udp::{Egress, TargetReport};
 
 /// Adds up the results of workers that have ended.
@@ -18,6 +19,7 @@ pub(super) struct RunTotals {
     /// The counters of interfaces that have no session any more.
     retired: Counters,
     targets: BTreeMap<(SocketAddr, Option<u32>), TargetReport>,
+    impaired: ImpairmentCounts,
     unaccounted: u64,
     /// The number of threads that ended without the command to end.
     failed_threads: usize,
@@ -33,6 +35,8 @@ pub struct Summary {
     pub retired: Counters,
     /// Datagrams that were sent, refused and unreachable, by target address and outgoing device.
     pub targets: Vec<TargetReport>,
+    /// What fault injection did; all zero without faults.
+    pub impaired: ImpairmentCounts,
     /// The number of frames that were not counted exactly once. A value other than 0 is a defect of
     /// this program.
     pub unaccounted: u64,
@@ -47,6 +51,7 @@ impl RunTotals {
             interfaces: Vec::new(),
             retired: Counters::default(),
             targets: BTreeMap::new(),
+            impaired: ImpairmentCounts::default(),
             unaccounted: 0,
             failed_threads: 0,
         }
@@ -77,21 +82,23 @@ impl RunTotals {
     /// The sums. Reads the last ICMP errors first. `own_traffic` is the number of copies that
     /// mirrored devices have sent.
     pub(super) fn summary(self, egress: &Egress, own_traffic: u64) -> Summary {
-        let Self { mut interfaces, mut retired, targets, unaccounted, failed_threads, .. } = self;
-        let mut targets: Vec<TargetReport> = targets.into_values().collect();
+        let Self { mut interfaces, mut retired, impaired, unaccounted, failed_threads, .. } = self;
+        let mut targets: Vec<TargetReport> = self.targets.into_values().collect();
         egress.read_errors();
         egress.add_errors(targets.iter_mut());
         retired.count_not_mirrored(NotMirrored::OwnTraffic, own_traffic);
         interfaces.sort_by_key(|(position, ..)| *position);
         let interfaces = interfaces.into_iter().map(|(_, table, counters)| (table, counters));
         let is_complete = failed_threads == 0;
-        Summary { interfaces: interfaces.collect(), retired, targets, unaccounted, is_complete }
+        let interfaces = interfaces.collect();
+        Summary { interfaces, retired, targets, impaired, unaccounted, is_complete }
     }
 
     fn add_result(&mut self, result: WorkerResult) {
         for message in result.warnings {
             self.events.send(Event::WorkerWarning { device: None, message });
         }
+        self.impaired.add(&result.impaired.unwrap_or_default());
         self.unaccounted += result.unaccounted;
         self.failed_threads += usize::from(!result.ended_as_requested);
         for report in result.targets {

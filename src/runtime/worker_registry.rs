@@ -82,6 +82,7 @@ impl WorkerRegistry {
             counters: Counters::default(),
             ring: RingSnapshot::default(),
             targets: Vec::new(),
+            impaired: None,
         };
         let (instance, port) = (worker.instance, port.clone());
         self.locked().entries.push(RegisteredWorker { instance, device_index: None, port, last });
@@ -100,9 +101,9 @@ impl WorkerRegistry {
             let name = (last.network_interface_id.clone(), last.device.clone(), last.worker);
             let mut counters = result.counters.clone();
             counters.retire_sessions();
-            let targets = result.targets.clone();
-            let one =
-                WorkerSnapshot { is_attached: false, table: None, counters, ring, targets, ..last };
+            let (targets, impaired) = (result.targets.clone(), result.impaired);
+            let now = WorkerSnapshot { counters, ring, targets, impaired, ..last };
+            let one = WorkerSnapshot { is_attached: false, table: None, ..now };
             match inner.ended.get_mut(&name) {
                 Some(known) => known.add_ended(one),
                 None => drop(inner.ended.insert(name, one)),
@@ -212,6 +213,7 @@ impl RegisteredWorker {
         self.last.table.clone_from(&status.table);
         self.last.counters.clone_from(&status.counters);
         self.last.targets.clone_from(&status.targets);
+        self.last.impaired = status.impaired;
         self.last.ring = RingSnapshot {
             frames: status.source.frames,
             bytes_len: status.ring_len,

@@ -16,9 +16,10 @@ use super::ring_budget::{OpenPhase, RingBudget};
 use super::worker_registry::{NewWorker, WorkerRegistry};
 use super::worker_thread::WorkerThread;
 use crate::dataplane::MirrorTable;
+use crate::io::impair::{Impairments, OptionallyImpaired, seed_of};
 use crate::io::live;
 use crate::io::memory_limit::MemoryLimit;
-use crate::io::udp::Egress;
+use crate::io::udp::{Egress, UdpSink};
 
 /// Starts workers and keeps the budgets.
 pub(super) struct WorkerStarter {
@@ -33,6 +34,8 @@ pub(super) struct WorkerStarter {
     /// None if the capture method has no rings.
     rings: Option<RingBudget>,
     descriptors: DescriptorBudget,
+    /// The faults of the copies, and the seed of the run.
+    impairments: (Option<Impairments>, u64),
     events: EventSink,
 }
 
@@ -55,6 +58,7 @@ impl WorkerStarter {
             rings: has_rings.then(|| RingBudget::new(options.ring_size, limit())),
             descriptors: DescriptorBudget::of_this_process()
                 .map_err(|error| Error::Failed(error.to_string()))?,
+            impairments: (options.impairments, options.compile.seed),
             events,
         })
     }
@@ -150,8 +154,11 @@ impl WorkerStarter {
     ) -> io::Result<RunningWorker> {
         let port = WorkerPort::new(live::Waker::new()?);
         let (instance, id, device) = (interface.instance, &interface.id, &*interface.device);
-        let (guard, egress) = (self.tables.guard().clone(), Arc::clone(&self.egress));
-        let worker = WorkerThread::new(Arc::clone(table), guard, egress, port.clone());
+        let guard = self.tables.guard().clone();
+        let (impairments, seed) = self.impairments;
+        let sink = UdpSink::with_egress(Arc::clone(&self.egress));
+        let sink = OptionallyImpaired::new(sink, impairments, seed_of(seed, id.as_str(), number));
+        let worker = WorkerThread::new(Arc::clone(table), guard, sink, port.clone());
         let cpu = self.cpus.iter().cycle().nth(self.started).copied();
         let events = self.events.clone();
         let work = move || {

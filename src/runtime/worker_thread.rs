@@ -14,8 +14,9 @@ use super::source_accounting::SourceAccounting;
 use super::storm_detector::{StormAction, StormDetector, WorkerSample};
 use crate::dataplane::{Counters, InterfaceIndex, MirrorTable, Sink, StepError, Worker};
 use crate::io::clock::Stopwatch;
+use crate::io::impair::{ImpairmentCounts, OptionallyImpaired};
 use crate::io::live::LiveSource;
-use crate::io::udp::{Egress, TargetReport, UdpSink};
+use crate::io::udp::{TargetReport, UdpSink};
 use crate::model::Direction;
 
 /// The status is published after this number of bursts, even without a request.
@@ -43,6 +44,8 @@ const PAUSE_STEP: Duration = Duration::from_millis(1);
 pub(super) struct WorkerResult {
     pub(super) counters: Counters,
     pub(super) targets: Vec<TargetReport>,
+    /// What fault injection did; none without faults.
+    pub(super) impaired: Option<ImpairmentCounts>,
     pub(super) warnings: Vec<String>,
     /// The number of frames that are not accounted for; see [`SourceAccounting::unaccounted`].
     pub(super) unaccounted: u64,
@@ -60,7 +63,7 @@ pub(super) struct WorkerThread {
     /// The generation of the loop guard in the table.
     guard_generation: u64,
     load: LoadSampler,
-    sink: UdpSink,
+    sink: OptionallyImpaired<UdpSink>,
     source: Option<Box<dyn LiveSource>>,
     port: WorkerPort,
     accounting: SourceAccounting,
@@ -84,7 +87,7 @@ impl WorkerThread {
     pub(super) fn new(
         table: Arc<MirrorTable>,
         guard: SharedGuard,
-        egress: Arc<Egress>,
+        sink: OptionallyImpaired<UdpSink>,
         port: WorkerPort,
     ) -> Self {
         Self {
@@ -92,7 +95,7 @@ impl WorkerThread {
             guard,
             guard_generation: 0,
             load: LoadSampler::start(),
-            sink: UdpSink::with_egress(egress),
+            sink,
             source: None,
             port,
             accounting: SourceAccounting::default(),
@@ -128,7 +131,11 @@ impl WorkerThread {
             }
             self.bursts += 1;
             let is_due = self.bursts >= BURSTS_PER_STATUS || self.port.is_status_requested();
-            if is_due || !has_frames && (!self.is_status_current || self.is_status_old()) {
+            let is_idle = !has_frames && self.is_status_old();
+            if is_idle {
+                self.sink.release_delayed().unwrap_or_else(|error| self.fail(&error));
+            }
+            if is_due || is_idle || !has_frames && !self.is_status_current {
                 self.publish_status();
             }
             // The published status of an idle worker is complete until the next frame or command.
@@ -140,8 +147,9 @@ impl WorkerThread {
         self.publish_status();
         WorkerResult {
             counters: self.worker.counters().clone(),
-            targets: self.sink.target_reports(),
-            warnings: self.sink.take_warnings(),
+            targets: self.sink.inner().target_reports(),
+            impaired: self.sink.final_counts(),
+            warnings: self.sink.inner_mut().take_warnings(),
             unaccounted: self.accounting.unaccounted(self.worker.counters()),
             ended_as_requested: true,
         }
@@ -195,6 +203,7 @@ impl WorkerThread {
     /// Replaces the table. The kernel filter is replaced first, because it must not drop frames
     /// that the new table accepts.
     fn change_table(&mut self, table: Arc<MirrorTable>) {
+        self.sink.release_delayed().unwrap_or_else(|error| self.fail(&error));
         self.filter_for(&table);
         self.worker.change_table(table, Some(INTERFACE));
     }
@@ -243,7 +252,7 @@ impl WorkerThread {
         }
         let end = self.sample();
         if let Some(length) = self.storm.end_pause(middle, end) {
-            let targets = self.sink.suspend(length).join(", ");
+            let targets = self.sink.inner_mut().suspend(length).join(", ");
             self.warnings.push(format!(
                 "copies to {targets} come back to this interface and are mirrored again and again: \
                  sending to them is suspended for {} s",
@@ -275,7 +284,7 @@ impl WorkerThread {
             frames: self.accounting.total().frames,
             copies: counters.mirrored(),
             egress_copies: counters.direction(Direction::Egress).mirrored,
-            is_tunnelled: self.sink.is_tunnelled(),
+            is_tunnelled: self.sink.inner().is_tunnelled(),
         }
     }
 
@@ -366,14 +375,15 @@ impl WorkerThread {
         port.publish_status(|status| {
             status.table = Some(Arc::clone(worker.table()));
             status.counters.clone_from(worker.counters());
-            status.targets = sink.target_reports();
+            status.targets = sink.inner().target_reports();
+            status.impaired = sink.counts();
             status.source = counted;
             status.unaccounted = unaccounted;
             status.errors.extend(error);
             status.ring_len = ring_len.try_into().unwrap_or(u64::MAX);
             status.has_source = self.source.is_some();
             status.failure = self.failure.take().or_else(|| status.failure.take());
-            status.warnings.append(&mut sink.take_warnings());
+            status.warnings.append(&mut sink.inner_mut().take_warnings());
             status.source_warnings.extend(warnings.unwrap_or_default());
             status.source_warnings.append(&mut self.warnings);
             status.filter = filter.unwrap_or_default();

@@ -281,8 +281,8 @@ impl Model {
     }
 }
 
-/// The address of a target: "the tag first, then what the user pinned". None if its interface has
-/// an address, which is then used.
+/// The address of a target: "the tag first, then what the user pinned". None if it is that of its
+/// interface, or unknown.
 pub(crate) fn address(kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAddr>, ErrorCode> {
     if let Some(text) = tags.get("mirror:address") {
         return text.parse().map(Some).map_err(|_| INVALID_VALUE);
@@ -297,7 +297,8 @@ pub(crate) fn address(kind: &TargetKind, tags: &Tags) -> Result<Option<SocketAdd
     if initial_state::is_pinned(name) {
         return Ok(PINNED.parse().ok());
     }
-    if initial_state::has_address(name) { Ok(None) } else { Err("InvalidTrafficMirrorTarget") }
+    // An interface has its own address, and any other resource has none.
+    Ok(None)
 }
 
 fn refuse_if(is_wrong: bool, code: ErrorCode) -> Result<(), ErrorCode> {

@@ -12,6 +12,7 @@ use traffic_mirror::model::{
 
 /// Small quotas, so that they are reached.
 pub(crate) const QUOTAS: Quotas = Quotas {
+    network_interfaces: 2,
     sessions: 6,
     sessions_per_interface: 2,
     targets: 6,
@@ -116,8 +117,12 @@ pub(crate) fn initial_account(more: usize) -> Account {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         u128::from(number) << 24 | u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 59)
     };
-    let names = [LOAD_BALANCERS[0].to_owned(), ENDPOINTS[0].to_owned(), interface(5)];
+    let kinds = [
+        TargetKind::NetworkLoadBalancer(LOAD_BALANCERS[0].to_owned()),
+        TargetKind::GatewayLoadBalancerEndpoint(ENDPOINTS[0].to_owned()),
+        TargetKind::NetworkInterface(NetworkInterfaceId::new(&interface(5)).unwrap()),
+    ];
     let mut pins = TargetResolver::default();
-    names.into_iter().for_each(|name| pins.pin(name, vec![PINNED.parse().unwrap()]));
+    kinds.into_iter().for_each(|kind| pins.assign(kind, vec![PINNED.parse().unwrap()]));
     Account::new(files(more), QUOTAS, pins, generate)
 }

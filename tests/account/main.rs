@@ -11,6 +11,7 @@
 mod aws_checks;
 mod call;
 mod changes;
+mod discovery;
 mod initial_state;
 mod model;
 mod operation;

@@ -16,6 +16,7 @@ pub(crate) fn cases() -> Vec<CaptureCase> {
         pcap("gateway-load-balancer-endpoint", both_ways()),
         pcap("gateway-load-balancer-endpoint-ipv6", increasing_lengths()),
         pcap("load-balancer-addresses", many_flows()),
+        pcap("target-without-address", both_ways()),
         CaptureCase::new("snaplen-cut", "input.pcap", snaplen_cut()),
     ]
 }

@@ -93,7 +93,15 @@ fn invalid_endpoint_options_are_refused() {
             format!("{endpoint} --load-balancer {arn}=10.0.0.1 --load-balancer {arn}=10.0.0.2"),
             &["--load-balancer", "once"],
         ),
-        (format!("{endpoint} --load-balancer web=10.0.0.1"), &["--load-balancer `web=", "ARN"]),
+        (format!("{endpoint} --load-balancer a_b=10.0.0.1"), &["--load-balancer `a_b=", "ARN"]),
+        (
+            format!("{endpoint} --load-balancer arn:aws=10.0.0.1"),
+            &["--load-balancer `arn:aws=", "malformed"],
+        ),
+        (
+            format!("{endpoint} --default-target 224.0.0.1"),
+            &["--default-target `224.0.0.1`", "multicast"],
+        ),
         (format!("{endpoint} --gwlb-endpoint web=10.0.0.1"), &["--gwlb-endpoint `web=", "ID"]),
         (
             format!("{endpoint} --quota targets=1 --quota targets=2"),

@@ -395,7 +395,7 @@ class Actions(unittest.TestCase):
         )
 
     def test_other_actions_are_refused(self):
-        self.fail_with("InvalidAction", EC2.describe_instances)
+        self.fail_with("InvalidAction", EC2.describe_images)
         self.fail_with("InvalidAction", client("sts").get_session_token)
 
 

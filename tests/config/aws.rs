@@ -152,10 +152,14 @@ fn toml_adds_fields_to_json_resources() {
     );
     let mut texts = account();
     texts[2].1 = &balancer;
+    let outcome = read_config(&texts);
+    assert_eq!(error_lines(&outcome), "");
     assert_eq!(
-        error_lines(&read_config(&texts)),
-        "targets.json:3:9: address is missing: expected an address such as 192.0.2.10 to use \
-         for the load balancer, in a [[traffic_mirror_target]] of this id in a TOML file"
+        warning_lines(&outcome).lines().find(|line| line.starts_with("targets.json")).unwrap(),
+        "targets.json:3:9: target `tmt-07f75d8feeEXAMPLE` has no address, so its copies are dropped: \
+         no address is known for the load balancer `arn:aws:x`; set it with --load-balancer \
+         NAME=ADDRESS, with --default-target ADDRESS, with the tag mirror:address, or with `address` \
+         in a [[traffic_mirror_target]] of this id in a TOML file"
     );
     let toml = "\
 [[traffic_mirror_target]]

@@ -97,11 +97,6 @@ fn a_missing_required_key_is_an_error() {
     for (header, key, complaint) in [
         ("network_interface", "network_interface_id", "a name such as eni-web"),
         ("traffic_mirror_target", "traffic_mirror_target_id", "a name such as tmt-collector"),
-        (
-            "traffic_mirror_target",
-            "address",
-            "an address, or a [[network_interface]] `eni-0f` with private_ip_addresses",
-        ),
         ("traffic_mirror_filter", "traffic_mirror_filter_id", "a name such as tmf-web"),
         ("traffic_mirror_filter.rule", "traffic_direction", "ingress or egress"),
         ("traffic_mirror_filter.rule", "rule_number", "a number from 1 to 32766"),

@@ -92,3 +92,38 @@ fn a_filter_without_rules_is_a_warning() {
         "m.toml:17:1: the filter `tmf-0a1b2c3d4e5f60718` has no rules: it mirrors nothing"
     );
 }
+
+#[test]
+fn a_target_that_names_a_resource_without_an_address_is_a_warning() {
+    for (name, parts) in [
+        ("network_load_balancer_arn = \"arn:x\"", ["load balancer `arn:x`", "--load-balancer"]),
+        (
+            "gateway_load_balancer_endpoint_id = \"vpce-1\"",
+            ["endpoint `vpce-1`", "--gwlb-endpoint"],
+        ),
+        (
+            "network_interface_id = \"eni-x\"",
+            ["interface `eni-x`", "[[network_interface]] `eni-x`"],
+        ),
+    ] {
+        let text = EXAMPLE_CONFIG
+            .replace("address = \"192.0.2.10\"\n", "")
+            .replace("network_interface_id = \"eni-0f\"", name);
+        let outcome = read_toml(&text);
+        let warnings = warning_lines(&outcome);
+        let line = warnings.lines().find(|line| line.contains("has no address")).unwrap();
+        let target = "target `tmt-0a1b2c3d4e5f60718` has no address";
+        for part in parts.into_iter().chain([target, "--default-target", "mirror:address"]) {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        let (registry, warnings) = outcome.into_result().unwrap();
+        let without: Vec<_> = registry.targets_without_address().map(|one| one.id()).collect();
+        let reported = warnings.iter().filter_map(|one| one.target_without_address());
+        assert_eq!(reported.collect::<Vec<_>>(), without);
+        assert_eq!(without.len(), 1);
+    }
+    let text = EXAMPLE_CONFIG
+        .replace("address = \"192.0.2.10\"\n", "")
+        .replace("network_interface_id = \"eni-0f\"\n", "");
+    assert!(read_toml(&text).into_result().is_err(), "a target that names nothing");
+}

@@ -81,7 +81,7 @@ fn worker(own: usize, config: &MirrorConfig, is_ipv6: bool) -> Worker {
     let interface = NetworkInterface::new(NetworkInterfaceId::new("eni-1").unwrap());
     let target = CompiledTarget {
         id: TargetId::new("tmt-1").unwrap(),
-        address: SocketAddr::new(address(config.target, is_ipv6), config.port),
+        address: Some(SocketAddr::new(address(config.target, is_ipv6), config.port)),
         further_addresses: Vec::new(),
         gateway_endpoint: config.is_gateway.then_some(7),
         mtu: None,

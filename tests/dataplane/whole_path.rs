@@ -72,12 +72,13 @@ fn the_generator_reaches_every_outcome() {
                     FrameOutcome::Mirrored { rule_number: None, .. } => "mirrored by amazon-dns",
                     FrameOutcome::Mirrored { truncated: true, .. } => "mirrored and truncated",
                     FrameOutcome::Mirrored { .. } => "mirrored",
+                    FrameOutcome::Dropped { .. } => "dropped",
                     FrameOutcome::NotMirrored(reason) => reason,
                 };
                 *counts.entry(label).or_insert(0) += 1;
             }
         }
     }
-    assert_eq!(counts.len(), 12, "{counts:?}");
+    assert_eq!(counts.len(), 13, "{counts:?}");
     assert!(counts.values().all(|&count| count > 10), "{counts:?}");
 }

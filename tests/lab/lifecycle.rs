@@ -4,8 +4,10 @@ use std::thread;
 
 use testkit::memory_endpoint::send;
 use traffic_mirror::lab::{
-    CopyFormat, ExplainRequest, InterfacePin, Lab, LabErrorKind, LabOptions, PlayInput, PlayOptions,
+    CopyFormat, ExplainRequest, Lab, LabErrorKind, LabOptions, PlayInput, PlayOptions,
 };
+
+use traffic_mirror::model::InterfacePin;
 
 use crate::resources::{Resources, SOURCE, eni, frame, options};
 
@@ -141,4 +143,25 @@ fn an_explanation_names_the_session_and_counts_nothing() {
     assert!(lab.snapshot().contains("\"received\":0"));
     let unknown = ExplainRequest { network_interface_id: eni("eni-0"), ..request };
     assert_eq!(lab.explain(&unknown).unwrap_err().kind, LabErrorKind::NotFound);
+}
+
+#[test]
+fn faults_are_injected_into_the_copies_and_counted() {
+    let impaired = || {
+        let impairments = Some("loss=10%,duplicate=10%".parse().unwrap());
+        LabOptions { impairments, seed: Some(7), ..options() }
+    };
+    let lab = Lab::new(impaired()).unwrap();
+    let resources = Resources::create(&lab);
+    let report = play(&lab, 1000).report;
+    let counts = report.impaired.unwrap();
+    assert!(counts.lost > 50 && counts.duplicated > 50, "{counts:?}");
+    assert_eq!((report.received, report.mirrored), (1000, 1000));
+    let stored = |lab: &Lab| lab.copies_as(&resources.target_id(), CopyFormat::Pcap).unwrap();
+    let copies = testkit::records::read(&stored(&lab));
+    assert_eq!(copies.len(), usize::try_from(1000 - counts.lost + counts.duplicated).unwrap());
+    let again = Lab::new(impaired()).unwrap();
+    Resources::create(&again);
+    play(&again, 1000);
+    assert_eq!(stored(&again), stored(&lab), "a seed determines the faults");
 }

@@ -113,7 +113,7 @@ fn files_and_options_that_mirror_loopback_to_itself_are_refused() {
 }
 
 #[test]
-fn a_target_that_is_forbidden_after_a_restart_is_inactive() {
+fn the_copies_of_a_target_that_is_forbidden_after_a_restart_are_dropped() {
     let Some(lab) = Lab::new("forbid") else { return };
     let state = format!("--state {}", lab.folder.path().join("state").display());
     let client = Client { host: &lab.host };
@@ -133,6 +133,8 @@ fn a_target_that_is_forbidden_after_a_restart_is_inactive() {
     assert!(status == 400 && document.contains("loopback"), "{document}");
     let tag = format!("Action=CreateTags&ResourceId.1={target}&Tag.1.Key=Name&Tag.1.Value=x");
     assert_eq!(client.call(&tag).0, 200, "a tag that is not the address is accepted");
+    mirror.wait_for_lines("mirroring h0", 1);
+    mirror.wait_for_lines(&format!("target {target} has no address"), 1);
     let pair = Pair::new(&lab, IPV4, (4000, 2000));
     (0..5).for_each(|number| pair.send(number, 100));
     let collector = Collector::listen(&lab.monitor, "10.99.1.2");
@@ -140,12 +142,13 @@ fn a_target_that_is_forbidden_after_a_restart_is_inactive() {
         "Action=CreateTags&ResourceId.1={target}&Tag.1.Key=mirror:address&Tag.1.Value=10.99.1.2"
     );
     assert_eq!(client.call(&tag).0, 200);
-    mirror.wait_for_lines("mirroring h0", 1);
+    mirror.wait_for_lines(&format!("target {target} has the address 10.99.1.2:4789"), 1);
     (0..5).for_each(|number| pair.send(number, 100));
     assert_eq!(collector.take_after(5).len(), 5);
     let ended = mirror.end();
-    ended.assert_no_loss();
     assert_eq!(ended.count("mirrored"), 5, "{}", ended.report);
+    assert_eq!(ended.report["dropped"]["no_target_address"], 5, "{}", ended.report);
+    assert_eq!(ended.sum_of("dropped"), 5, "{}", ended.report);
 }
 
 #[test]
@@ -213,4 +216,30 @@ fn read_queued(monitor: &UdpSocket) -> bool {
     let is_read = monitor.recv_from(&mut [0; 2048]).is_ok();
     monitor.set_nonblocking(false).unwrap();
     is_read
+}
+
+#[test]
+fn a_target_gets_its_address_after_its_session() {
+    let Some(lab) = Lab::new("noaddr") else { return };
+    let mirror = start(&lab, "--load-balancer web=10.99.1.3");
+    let client = Client { host: &lab.host };
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:000000000000:loadbalancer/net/ids/0123456789";
+    let create = format!("Action=CreateTrafficMirrorTarget&NetworkLoadBalancerArn={arn}");
+    let target = client.done(&create, "trafficMirrorTargetId");
+    let (status, document) = client.mirror(&client.interface("h0"), &target);
+    assert_eq!(status, 200, "{document}");
+    mirror.wait_for_lines("mirroring h0", 1);
+    mirror.wait_for_lines(&format!("target {target} has no address"), 1);
+    let pair = Pair::new(&lab, IPV4, (4000, 2000));
+    (0..5).for_each(|number| pair.send(number, 100));
+    let collector = Collector::listen(&lab.monitor, "10.99.1.2");
+    let tag = format!("ResourceId.1={target}&Tag.1.Key=mirror:address&Tag.1.Value=10.99.1.2");
+    assert_eq!(client.call(&format!("Action=CreateTags&{tag}")).0, 200);
+    mirror.wait_for_lines(&format!("target {target} has the address 10.99.1.2:4789"), 1);
+    (0..5).for_each(|number| pair.send(number, 100));
+    assert_eq!(collector.take_after(5).len(), 5);
+    assert_eq!(mirror.count_lines_with("has no address"), 1, "{:#?}", mirror.log_lines());
+    let ended = mirror.end();
+    assert_eq!(ended.count("mirrored"), 5, "{}", ended.report);
+    assert_eq!(ended.report["dropped"]["no_target_address"], 5, "{}", ended.report);
 }

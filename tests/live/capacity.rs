@@ -162,16 +162,21 @@ pub(crate) fn config_of(devices: &[String]) -> String {
     text
 }
 
-/// The number and the total size of all rings in the metrics.
-fn ring_bytes(lab: &Lab, address: &str) -> (usize, u64) {
-    let text = lab.host.inside(|| {
+/// The text of the metrics.
+pub(crate) fn metrics(lab: &Lab, address: &str) -> String {
+    lab.host.inside(|| {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         text
-    });
+    })
+}
+
+/// The number and the total size of all rings in the metrics.
+fn ring_bytes(lab: &Lab, address: &str) -> (usize, u64) {
+    let text = metrics(lab, address);
     let sizes: Vec<u64> = text
         .lines()
         .filter(|line| line.starts_with("traffic_mirror_ring_size_bytes{"))

@@ -186,6 +186,7 @@ fn boto3_can_call_every_action() {
         "boto3_actions.py",
         &[("EC2_ENDPOINT", &url), ("DEVICE", "h0"), ("OTHER_DEVICE", "m0")],
     );
+    run(&lab, "boto3_discovery.py", &[("EC2_ENDPOINT", &url), ("CREATES", "no")]);
     mirror.end().assert_no_loss();
 }
 

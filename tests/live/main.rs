@@ -24,6 +24,7 @@ mod descriptors;
 mod endpoint;
 mod frames;
 mod full_disk;
+mod impair;
 mod lab;
 mod library;
 mod link_changes;

@@ -6,6 +6,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::super::exit::Failure;
 use super::super::sessions;
+use super::super::target_flags::TargetFlags;
 use super::compare::CompareFlags;
 use super::generate_flags::GenerateFlags;
 use super::output::BenchFormat;
@@ -223,7 +224,7 @@ impl BenchFlags {
         if !self.config.is_empty() {
             let names = self.config.iter().map(|path| path.display().to_string());
             let name = names.collect::<Vec<_>>().join(" ");
-            let registry = Box::new(sessions::read_config(&self.config)?);
+            let registry = Box::new(sessions::read_config(&self.config, &TargetFlags::default())?);
             return Ok(RuleSource::Registry { name, registry });
         }
         let counts = swept.or_else(|| self.generate.rules.map(|count| vec![count]));

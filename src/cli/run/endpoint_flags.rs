@@ -20,8 +20,8 @@ pub(super) struct EndpointFlags {
     #[arg(long, value_name = "FILE", requires = "ec2_endpoint")]
     pub(super) state: Option<PathBuf>,
 
-    /// Change a quota of AWS: sessions, sessions-per-interface, targets, filters, rules-per-filter
-    /// or sources-per-target, for example rules-per-filter=100. May be given several times.
+    /// Change a quota of AWS: network-interfaces, sessions, sessions-per-interface, targets, filters,
+    /// rules-per-filter or sources-per-target, for example rules-per-filter=100. May be given several times.
     #[arg(long, value_name = "NAME=N", requires = "ec2_endpoint")]
     pub(super) quota: Vec<String>,
 
@@ -30,14 +30,6 @@ pub(super) struct EndpointFlags {
     /// (port 4789 by default). May be given several times.
     #[arg(long, value_name = "ENI=DEVICE", requires = "ec2_endpoint")]
     pub(super) network_interface: Vec<String>,
-
-    /// Map the ARN of a network load balancer to its addresses, separated by commas.
-    #[arg(long, value_name = "ARN=ADDR,...", requires = "ec2_endpoint")]
-    pub(super) load_balancer: Vec<String>,
-
-    /// Map the id of a gateway load balancer endpoint to its addresses, separated by commas.
-    #[arg(long, value_name = "VPCE=ADDR,...", requires = "ec2_endpoint")]
-    pub(super) gwlb_endpoint: Vec<String>,
 
     /// Allow targets in this network, and no targets outside the allowed networks. May be given
     /// several times.

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::access;
 use super::endpoint_flags::EndpointFlags;
 use crate::cli::exit::Failure;
+use crate::cli::target_flags::TargetFlags;
 use crate::control::Registry;
-use crate::control::account::{Quotas, TargetResolver, check_target_name};
+use crate::control::account::{Quotas, TargetResolver};
 use crate::http::HostNames;
 use crate::model::{
-    CidrBlock, NetworkInterface, NetworkInterfaceId, TargetKind, VXLAN_PORT, parse_target_address,
-    parse_target_addresses,
+    CidrBlock, NetworkInterface, NetworkInterfaceId, VXLAN_PORT, parse_target_address,
 };
 use crate::runtime::endpoint::EndpointOptions;
 
@@ -24,7 +24,11 @@ pub(super) struct EndpointSetup {
 impl EndpointSetup {
     /// Checks and converts the flags, and reads the files of credentials and certificate. `None`
     /// without `--ec2-endpoint`.
-    pub(super) fn new(flags: &EndpointFlags, hosts: &HostNames) -> Result<Option<Self>, Failure> {
+    pub(super) fn new(
+        flags: &EndpointFlags,
+        targets: &TargetFlags,
+        hosts: &HostNames,
+    ) -> Result<Option<Self>, Failure> {
         let Some(address) = flags.ec2_endpoint else { return Ok(None) };
         let interfaces = flags.network_interface.iter().map(|text| network_interface(text));
         let network_interfaces = interfaces.collect::<Result<Vec<_>, _>>()?;
@@ -36,7 +40,7 @@ impl EndpointSetup {
             address,
             account_id: flags.account_id.clone(),
             quotas: quotas(&flags.quota)?,
-            targets: target_resolver(flags)?,
+            targets: target_resolver(flags, targets)?,
             state: flags.state.clone(),
             access: access::access(address, flags)?,
             hosts: hosts.clone(),
@@ -114,15 +118,12 @@ fn quotas(texts: &[String]) -> Result<Quotas, Failure> {
     Ok(quotas)
 }
 
-/// The addresses of load balancers and endpoints, and the networks to which copies may be sent.
-fn target_resolver(flags: &EndpointFlags) -> Result<TargetResolver, Failure> {
-    let mut resolver = TargetResolver::default();
-    for text in &flags.load_balancer {
-        pin(&mut resolver, ("--load-balancer", text), TargetKind::NetworkLoadBalancer)?;
-    }
-    for text in &flags.gwlb_endpoint {
-        pin(&mut resolver, ("--gwlb-endpoint", text), TargetKind::GatewayLoadBalancerEndpoint)?;
-    }
+/// The addresses of targets, and the networks to which copies may be sent.
+fn target_resolver(
+    flags: &EndpointFlags,
+    targets: &TargetFlags,
+) -> Result<TargetResolver, Failure> {
+    let mut resolver = targets.resolver()?;
     for text in &flags.allow_target {
         let (block, has_host_bits) =
             CidrBlock::parse("--allow-target", text).map_err(Failure::usage)?;
@@ -136,35 +137,10 @@ fn target_resolver(flags: &EndpointFlags) -> Result<TargetResolver, Failure> {
     Ok(resolver)
 }
 
-/// Adds a mapping `NAME=ADDRESS,ADDRESS`. A name may contain `=`.
-fn pin(
-    resolver: &mut TargetResolver,
-    (option, text): (&'static str, &str),
-    kind: impl FnOnce(String) -> TargetKind,
-) -> Result<(), Failure> {
-    let Some((name, addresses)) = text.rsplit_once('=') else {
-        return Err(Failure::usage(format_args!(
-            "{option} `{text}`: expected NAME=ADDRESS, as in NAME=192.0.2.10"
-        )));
-    };
-    let kind = kind(name.to_owned());
-    check_target_name(&kind).map_err(|refused| {
-        Failure::usage(format_args!("{option} `{text}`: {}", refused.message))
-    })?;
-    let addresses = parse_target_addresses(option, addresses, &kind).map_err(Failure::usage)?;
-    if resolver.is_pinned(name) {
-        return Err(Failure::usage(format_args!(
-            "{option} `{text}`: expected {name} once, with all its addresses after `=`"
-        )));
-    }
-    resolver.pin(name.to_owned(), addresses);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Target, TargetId};
+    use crate::model::{Target, TargetId, TargetKind};
 
     #[test]
     fn an_interface_target_keeps_its_port() {

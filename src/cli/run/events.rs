@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 use super::live_line::LiveLine;
 use super::systemd;
 use crate::cli::terminal;
+use crate::model::ADDRESS_TAG;
 use crate::runtime::{Event, EventSink, Severity};
 
 /// Notified when mirroring cannot continue.
@@ -62,6 +63,10 @@ fn message(event: &Event) -> String {
             "state is kept in memory only and lost on exit; use --state FILE to persist it"
                 .to_owned()
         }
+        Event::TargetAddressUnknown(_) => format!(
+            "{event}; set it with the tag {ADDRESS_TAG}, `address` in the configuration, \
+             --load-balancer, --gwlb-endpoint or --default-target"
+        ),
         Event::EndpointIsOpen => "--no-authentication: every local user can send the traffic of \
                                   this host to any address"
             .to_owned(),

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::endpoint_flags::EndpointFlags;
 use crate::cli::exit::Failure;
+use crate::cli::impair::ImpairFlags;
 use crate::cli::listen_address;
 use crate::cli::outputs::SendOrder;
 use crate::cli::replay::ReportFormat;
@@ -99,6 +100,9 @@ pub(in crate::cli) struct RunFlags {
     /// Send the copies through this device, independent of the routes.
     #[arg(help_heading = COPIES, long, value_name = "DEVICE")]
     pub(super) bind_device: Option<String>,
+
+    #[command(flatten, next_help_heading = COPIES)]
+    pub(super) impair: ImpairFlags,
 
     /// Mark (SO_MARK) of the copies, by which the kernel filter recognises them [default: a number
     /// within the bits 0x30ff that no other mirror in the network namespace uses]
@@ -236,6 +240,7 @@ impl RunFlags {
             ring_size: self.ring_size,
             ring: self.ring_options(),
             udp: self.udp_options(),
+            impairments: self.impair.impairments(),
             namespace,
             compile: self.sessions.options(),
             metrics: self.metrics.map(|address| MetricsOptions { address, hosts }),

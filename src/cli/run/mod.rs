@@ -49,7 +49,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     host_checks::check(flags)?;
     conflicts::check(flags)?;
     let hosts = flags.host_names()?;
-    let endpoint = EndpointSetup::new(&flags.endpoint, &hosts)?;
+    let endpoint = EndpointSetup::new(&flags.endpoint, flags.sessions.targets(), &hosts)?;
     if !capability::has_net_raw() {
         return Err(Failure::failed(
             "missing the capability CAP_NET_RAW, which capturing needs: use `sudo`, or \
@@ -87,7 +87,7 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     let stopped = reload.until_stopped(mirroring);
     let summary = mirror.stop();
     terminal::clear_updated_line();
-    print_report(&report(&summary, stopwatch), flags.report)?;
+    print_report(&report(flags, &summary, stopwatch), flags.report)?;
     let succeeded = stopped? && summary.is_complete && summary.unaccounted == 0;
     Ok(if succeeded { Exit::Done } else { Exit::Failed })
 }
@@ -168,11 +168,12 @@ fn failure(flags: &RunFlags, error: Error) -> Failure {
     }
 }
 
-fn report(summary: &Summary, stopwatch: Stopwatch) -> MirrorReport {
+fn report(flags: &RunFlags, summary: &Summary, stopwatch: Stopwatch) -> MirrorReport {
     let interfaces = summary.interfaces.iter().map(|(table, counters)| (&**table, counters));
     let mut report =
         MirrorReport::from_interfaces(interfaces, &summary.retired, stopwatch.elapsed());
     report.set_unaccounted(summary.unaccounted);
     report.add_delivery_errors(summary.targets.iter().map(delivery_errors));
+    report.set_impaired(flags.impair.impairments().map(|_| summary.impaired));
     report
 }

@@ -79,7 +79,7 @@ pub(super) fn devices(registry: &Registry) -> BTreeSet<String> {
 
 /// The resources of files or the command line. Their devices are not checked.
 pub(super) fn registry(flags: &RunFlags) -> Result<Registry, Failure> {
-    let mut registry = flags.sessions.registry()?;
+    let mut registry = flags.sessions.live_registry(flags.endpoint.ec2_endpoint.is_some())?;
     if flags.endpoint.ec2_endpoint.is_none() {
         flags.sessions.check_source(&registry)?;
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::model::InvalidValue;
+use crate::model::{InvalidValue, NetworkInterfaceId};
 
 /// The error of a request: AWS's error code, and a sentence with the given value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,9 +61,12 @@ impl From<InvalidValue> for ApiError {
 }
 
 /// The error for an id that no resource has, or that is malformed. `kind` is `Session`, `Target`,
-/// `Filter` or `FilterRule`.
+/// `Filter`, `FilterRule` or `NetworkInterface`.
 #[must_use]
 pub fn not_found(kind: &str, prefix: &str, id: &str) -> ApiError {
+    if kind == "NetworkInterface" {
+        return interface_not_found(id);
+    }
     let hex = id.strip_prefix(prefix).unwrap_or_default();
     let is_id =
         hex.len() == 17 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -79,6 +82,23 @@ pub fn not_found(kind: &str, prefix: &str, id: &str) -> ApiError {
         _ => "InvalidTrafficMirrorSessionId.NotFound",
     };
     ApiError::new(code, format!("The TrafficMirror{kind} ID '{id}' does not exist"))
+}
+
+/// The error for an id that no network interface has, or that is malformed.
+#[must_use]
+pub fn interface_not_found(id: &str) -> ApiError {
+    if !is_hex_id(id, NetworkInterfaceId::PREFIX) {
+        let message = format!("Invalid id: \"{id}\" (expecting \"eni-...\")");
+        return ApiError::new("InvalidNetworkInterfaceId.Malformed", message);
+    }
+    let message = format!("The networkInterface ID '{id}' does not exist");
+    ApiError::new("InvalidNetworkInterfaceID.NotFound", message)
+}
+
+/// Whether an id has the format of EC2: the prefix and 8 or 17 hexadecimal digits.
+pub(super) fn is_hex_id(id: &str, prefix: &str) -> bool {
+    let hex = id.strip_prefix(prefix).unwrap_or_default();
+    matches!(hex.len(), 8 | 17) && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `session_number` as EC2 spells it: `SessionNumber`.

@@ -7,9 +7,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::Account;
 use super::api_error::ApiError;
-use super::target_resolver::set_addresses;
-use super::{Account, NamedBy};
 use crate::model::{NetworkInterface, NetworkInterfaceId, SessionId, Target, TargetId};
 
 /// Addresses of the devices of this host.
@@ -73,9 +72,7 @@ impl Account {
         self.devices = devices;
         let before: Vec<TargetId> = self.inactive().into_iter().map(|one| one.target).collect();
         let targets = self.registry.targets().iter().map(|one| one.id());
-        let is_of_client =
-            |id: &&TargetId| self.targets.get(*id).is_some_and(|one| !one.is_from_file);
-        let ids: Vec<TargetId> = targets.filter(is_of_client).cloned().collect();
+        let ids: Vec<TargetId> = targets.cloned().collect();
         ids.iter().for_each(|id| self.recheck_target(id));
         let mut inactive = self.inactive();
         inactive.retain(|one| !before.contains(&one.target));
@@ -98,41 +95,10 @@ impl Account {
     }
 
     fn why_forbidden(&self, target: &Target) -> String {
-        match self.addresses_of(&target.kind, &target.tags) {
+        match self.resolve_target(target) {
             Err(why) => why.message,
             Ok(_) => "copies cannot be sent to its last known address".to_owned(),
         }
-    }
-
-    /// Resolves the addresses of a target again, and checks that copies may be sent to them.
-    pub(super) fn recheck_target(&mut self, id: &TargetId) {
-        let Some(target) = self.registry.target(id) else { return };
-        let addresses = match self.addresses_of(&target.kind, &target.tags) {
-            Ok(addresses) => Some(addresses),
-            // A target that has lost its address keeps the last one, if that is still allowed.
-            Err(_) => self.last_allowed_addresses(target),
-        };
-        let mut checked = target.clone();
-        checked.is_forbidden = addresses.is_none();
-        if let Some(addresses) = addresses {
-            set_addresses(&mut checked, addresses);
-        }
-        // `target_mut` marks the target's sessions for compilation, and most targets are unchanged.
-        if checked != *target
-            && let Some(target) = self.registry.target_mut(id)
-        {
-            *target = checked;
-        }
-    }
-
-    /// The current addresses of a target, if copies may still be sent to all of them.
-    fn last_allowed_addresses(&self, target: &Target) -> Option<Vec<std::net::SocketAddr>> {
-        let addresses = target.address.iter().chain(&target.further_addresses).copied();
-        let addresses: Vec<_> = addresses.collect();
-        let is_allowed = addresses
-            .iter()
-            .all(|one| self.target_resolver.check_target(one.ip(), NamedBy::Client).is_ok());
-        (!addresses.is_empty() && is_allowed).then_some(addresses)
     }
 
     /// Checks that copies from a source to these addresses do not return to the source.

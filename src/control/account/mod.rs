@@ -5,10 +5,13 @@
 //! format of requests and responses (`ec2`), packets (`dataplane`).
 
 mod api_error;
+mod assigned_addresses;
 mod caller;
 mod devices;
 mod emulator;
 mod filters;
+mod interface_pins;
+mod interfaces;
 mod learned;
 mod ownership;
 mod quotas;
@@ -19,6 +22,7 @@ mod resources;
 mod rules;
 mod sessions;
 mod tags;
+mod target_addresses;
 mod target_resolver;
 mod targets;
 mod token_store;
@@ -28,10 +32,11 @@ mod undo;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use api_error::{ApiError, not_found};
+pub use api_error::{ApiError, interface_not_found, not_found};
 pub use caller::Caller;
 pub use devices::{HostDevices, InactiveTarget, returns_to_device};
 pub use filters::CreateFilter;
+pub use interfaces::CreateNetworkInterface;
 pub use ownership::{Ownership, OwnershipIndex};
 pub use quotas::Quotas;
 pub use records::Record;
@@ -49,7 +54,10 @@ use self::record_key::RecordKey;
 use self::token_store::TokenStore;
 use super::Registry;
 use super::derived_ids::{derived_rule_id, derived_session_id};
-use crate::model::{Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, SessionId, TargetId};
+use crate::model::{
+    Filter, FilterId, FilterRule, FilterRuleId, InvalidValue, NetworkInterfaceId, SessionId,
+    TargetId,
+};
 
 /// The default owner of resources from configuration files: the account id that local emulators of
 /// AWS use by convention.
@@ -73,8 +81,10 @@ pub struct Account {
     quotas: Quotas,
     target_resolver: TargetResolver,
     devices: HostDevices,
-    /// Whether network interfaces exist in the account alone, without Linux devices.
+    /// Whether clients create and delete network interfaces.
     has_virtual_interfaces: bool,
+    /// The network interfaces that clients created.
+    network_interfaces: OwnershipIndex<NetworkInterfaceId>,
     emulator: Emulator,
     sessions: OwnershipIndex<SessionId>,
     targets: OwnershipIndex<TargetId>,
@@ -120,6 +130,7 @@ impl Account {
             target_resolver,
             devices: HostDevices::default(),
             has_virtual_interfaces: false,
+            network_interfaces: OwnershipIndex::default(),
             emulator: Emulator::default(),
             sessions: OwnershipIndex::default(),
             targets: OwnershipIndex::default(),
@@ -135,14 +146,6 @@ impl Account {
         };
         account.register_file_resources();
         account
-    }
-
-    /// The same account, whose network interfaces exist in the account alone: sources of sessions
-    /// need no Linux device.
-    #[must_use]
-    pub fn with_virtual_interfaces(mut self) -> Self {
-        self.has_virtual_interfaces = true;
-        self
     }
 
     /// All resources, without their owners.
@@ -211,7 +214,21 @@ impl Account {
             self.sessions.insert(id, ownership);
         }
         self.registry = registry;
+        self.resolve_file_targets();
         self.next_sequence = self.next_sequence.max(FIRST_CLIENT_SEQUENCE);
+    }
+
+    /// The addresses of files are one source of the addresses of their targets.
+    fn resolve_file_targets(&mut self) {
+        let ids: Vec<TargetId> =
+            self.registry.targets().iter().map(|one| one.id().clone()).collect();
+        for id in ids {
+            if let Some(target) = self.registry.target_mut(&id) {
+                let addresses = target.address.into_iter().chain(target.further_addresses.clone());
+                target.sources.configured = addresses.collect();
+            }
+            self.recheck_target(&id);
+        }
     }
 
     /// Assigns ids to sessions and rules that have none in a file, because the API returns ids. The

@@ -1,8 +1,11 @@
 //! The quotas of an account.
 
-/// The quotas of Traffic Mirroring. AWS does not adjust them; here the user can set them.
+/// The quotas of Traffic Mirroring, which AWS does not adjust, and of network interfaces. Here the user
+/// can set all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quotas {
+    /// Network interfaces that an account created.
+    pub network_interfaces: usize,
     /// Sessions of an account.
     pub sessions: usize,
     /// Sessions of one network interface.
@@ -18,9 +21,10 @@ pub struct Quotas {
 }
 
 impl Default for Quotas {
-    /// The quotas of AWS, from the user guide of August 2025.
+    /// The quotas of AWS, from the user guides of August 2025.
     fn default() -> Self {
         Self {
+            network_interfaces: 5_000,
             sessions: 10_000,
             sessions_per_interface: 3,
             targets: 10_000,
@@ -33,7 +37,8 @@ impl Default for Quotas {
 
 impl Quotas {
     /// The names of the quotas on the command line.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 7] = [
+        "network-interfaces",
         "sessions",
         "sessions-per-interface",
         "targets",
@@ -45,6 +50,7 @@ impl Quotas {
     /// Sets the quota of this name. Returns false if there is none.
     pub fn set(&mut self, name: &str, limit: usize) -> bool {
         let quota = match name {
+            "network-interfaces" => &mut self.network_interfaces,
             "sessions" => &mut self.sessions,
             "sessions-per-interface" => &mut self.sessions_per_interface,
             "targets" => &mut self.targets,

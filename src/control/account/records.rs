@@ -8,13 +8,14 @@ mod restore;
 
 use serde::Serialize;
 
-use self::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
+use self::format::{FilterRecord, InterfaceRecord, RuleRecord, SessionRecord, TargetRecord};
 use super::Account;
 use super::api_error::ApiError;
 use super::record_key::RecordKey;
 use super::undo::UndoLog;
 use crate::model::{
-    CidrBlock, FilterId, FilterRuleId, PacketLength, PortRange, SessionId, TargetId, TargetKind,
+    CidrBlock, FilterId, FilterRuleId, NetworkInterfaceId, PacketLength, PortRange, SessionId,
+    TargetId, TargetKind,
 };
 
 /// A record to write, or to delete if it has no text.
@@ -61,6 +62,9 @@ impl Account {
 
     fn record(&self, key: &RecordKey) -> Result<Record, ApiError> {
         let (key, text) = match key {
+            RecordKey::NetworkInterface(id) => {
+                (format!("network-interface/{id}"), self.interface_record(id)?)
+            }
             RecordKey::Target(id) => (format!("target/{id}"), self.target_record(id)?),
             RecordKey::Filter(id) => (format!("filter/{id}"), self.filter_record(id)?),
             RecordKey::Rule(id) => (format!("rule/{id}"), self.rule_record(id)?),
@@ -71,6 +75,22 @@ impl Account {
             }
         };
         Ok(Record { key, text })
+    }
+
+    fn interface_record(&self, id: &NetworkInterfaceId) -> Result<Option<String>, ApiError> {
+        let known = self.registry.network_interface(id).zip(self.network_interfaces.get(id));
+        let Some((interface, ownership)) = known else { return Ok(None) };
+        to_json(&InterfaceRecord {
+            sequence: ownership.sequence,
+            owner: ownership.owner.to_string(),
+            addresses: interface.private_ip_addresses.clone(),
+            interface_type: interface.interface_type.clone(),
+            created_s: interface.created_s,
+            is_detached: interface.is_detached,
+            description: interface.description.clone(),
+            tags: interface.tags.clone(),
+        })
+        .map(Some)
     }
 
     fn target_record(&self, id: &TargetId) -> Result<Option<String>, ApiError> {
@@ -85,13 +105,15 @@ impl Account {
             }
             TargetKind::Address => return Err(ApiError::internal("a target has no kind")),
         };
+        let mut lasting = self.lasting_addresses(target).into_iter();
         to_json(&TargetRecord {
             sequence: ownership.sequence,
             owner: ownership.owner.to_string(),
             kind: kind.to_owned(),
             name,
-            address: target.address.or_else(|| self.registry.target_address(target)),
-            further_addresses: target.further_addresses.clone(),
+            address: lasting.next(),
+            further_addresses: lasting.collect(),
+            pinned_addresses: target.sources.pinned.clone(),
             description: target.description.clone(),
             tags: target.tags.clone(),
         })

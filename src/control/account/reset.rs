@@ -23,6 +23,9 @@ impl Account {
     /// The keys of all records that a state file can contain.
     fn client_records(&self) -> Vec<RecordKey> {
         let mut keys = Vec::new();
+        let interfaces = self.network_interfaces.after(0);
+        let interfaces = interfaces.filter(|(_, _, one)| !one.is_from_file);
+        keys.extend(interfaces.map(|(_, id, _)| RecordKey::NetworkInterface(id.clone())));
         let targets = self.targets.after(0).filter(|(_, _, one)| !one.is_from_file);
         keys.extend(targets.map(|(_, id, _)| RecordKey::Target(id.clone())));
         let filters = self.filters.after(0).filter(|(_, _, one)| !one.is_from_file);

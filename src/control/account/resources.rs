@@ -8,11 +8,13 @@ use super::ownership::Ownership;
 use super::record_key::RecordKey;
 use super::token_store::ClientToken;
 use super::{Account, Caller};
-use crate::model::{FilterId, FilterRuleId, SessionId, TargetId};
+use crate::model::{FilterId, FilterRuleId, NetworkInterfaceId, SessionId, TargetId};
 
 /// The id of a resource that has an owner and tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
+    /// `eni-`; a synthetic instance, `i-`, is named by its interface too.
+    NetworkInterface(NetworkInterfaceId),
     /// `tms-`
     Session(SessionId),
     /// `tmt-`
@@ -35,8 +37,11 @@ pub struct CreatedResource {
 }
 
 impl Resource {
-    fn id(&self) -> &str {
+    /// The text of the id.
+    #[must_use]
+    pub fn id(&self) -> &str {
         match self {
+            Self::NetworkInterface(id) => id.as_str(),
             Self::Session(id) => id.as_str(),
             Self::Target(id) => id.as_str(),
             Self::Filter(id) => id.as_str(),
@@ -48,6 +53,7 @@ impl Resource {
 impl From<Resource> for RecordKey {
     fn from(resource: Resource) -> Self {
         match resource {
+            Resource::NetworkInterface(id) => Self::NetworkInterface(id),
             Resource::Session(id) => Self::Session(id),
             Resource::Target(id) => Self::Target(id),
             Resource::Filter(id) => Self::Filter(id),
@@ -64,13 +70,21 @@ impl Account {
     /// file.
     pub fn resource(&self, caller: &Caller<'_>, id: &str) -> Result<Resource, ApiError> {
         let found = [
+            self.owned_interface(caller, id).map(Resource::NetworkInterface),
+            self.owned_instance(caller, id).map(Resource::NetworkInterface),
             self.owned_session(caller, id).map(Resource::Session),
             self.owned_target(caller, id).map(Resource::Target),
             self.owned_filter(caller, id).map(Resource::Filter),
             self.owned_rule(caller, id).map(Resource::Rule),
         ];
-        let prefixes =
-            [SessionId::PREFIX, TargetId::PREFIX, FilterId::PREFIX, FilterRuleId::PREFIX];
+        let prefixes = [
+            NetworkInterfaceId::PREFIX,
+            "i-",
+            SessionId::PREFIX,
+            TargetId::PREFIX,
+            FilterId::PREFIX,
+            FilterRuleId::PREFIX,
+        ];
         let mut why = None;
         for (found, prefix) in found.into_iter().zip(prefixes) {
             match found {
@@ -101,6 +115,7 @@ impl Account {
         self.mark_changed(resource.clone().into());
         self.record_token(caller.now_s, &ownership.owner, client_token, resource.id());
         match &resource {
+            Resource::NetworkInterface(id) => self.network_interfaces.insert(id.clone(), ownership),
             Resource::Session(id) => self.sessions.insert(id.clone(), ownership),
             Resource::Target(id) => self.targets.insert(id.clone(), ownership),
             Resource::Filter(id) => self.filters.insert(id.clone(), ownership),
@@ -118,6 +133,7 @@ impl Account {
     pub(super) fn remove_deleted(&mut self, now_s: u64, resource: &Resource) {
         self.keep_token_of_deleted(resource.id(), now_s);
         match resource {
+            Resource::NetworkInterface(id) => self.network_interfaces.remove(id),
             Resource::Session(id) => self.sessions.remove(id),
             Resource::Target(id) => self.targets.remove(id),
             Resource::Filter(id) => self.filters.remove(id),

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use super::api_error::{ApiError, not_found};
 use super::filters::session_name;
 use super::record_key::RecordKey;
-use super::targets::is_hex_id;
 use super::token_store::ClientToken;
 use super::{Account, Caller, Resource};
 use crate::model::{
@@ -99,7 +98,7 @@ impl Account {
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
             return Ok(SessionId::new(&id)?);
         }
-        let interface = self.existing_interface(&request.network_interface_id)?;
+        let interface = self.visible_interface(caller, &request.network_interface_id)?;
         let target = self.visible_target(caller, &request.target_id)?;
         let filter = self.visible_filter(caller, &request.filter_id)?;
         let mut session = Session::new(interface, request.number, filter, target);
@@ -182,43 +181,26 @@ impl Account {
         Ok(known)
     }
 
-    fn existing_interface(&self, id: &str) -> Result<NetworkInterfaceId, ApiError> {
-        let known = NetworkInterfaceId::new(id).ok();
-        // A learned interface that is down was removed in the other emulator.
-        let exists = |id: &NetworkInterfaceId| {
-            let interface = self.registry.network_interface(id);
-            interface.is_some_and(|interface| !(interface.is_learned && interface.is_down))
-        };
-        if let Some(known) = known.filter(exists) {
-            return Ok(known);
-        }
-        if !is_hex_id(id, NetworkInterfaceId::PREFIX) {
-            let message = format!("Invalid id: \"{id}\" (expecting \"eni-...\")");
-            return Err(ApiError::new("InvalidNetworkInterfaceId.Malformed", message));
-        }
-        let message = format!("The networkInterface ID '{id}' does not exist");
-        Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message))
-    }
-
     /// Checks that the interface can be a source, the target can receive copies, and the number is
     /// free.
-    fn check_session(&self, session: &Session) -> Result<(), ApiError> {
+    pub(super) fn check_session(&self, session: &Session) -> Result<(), ApiError> {
         let source = &session.network_interface_id;
         if let Some(target) = self.registry.targets_at(source).next() {
             let message = format!("{source} is in use by target {}", target.id());
             return Err(ApiError::new("InvalidParameterValue", message));
         }
         let interface = self.registry.network_interface(source);
+        let is_detached = interface.is_none_or(|interface| interface.is_detached);
         let has_device = interface.is_some_and(|one| one.device.is_some() || one.is_learned);
-        if !has_device && !self.has_virtual_interfaces {
-            let message =
-                format!("{source} must be attached to a supported instance: it has no device");
+        if is_detached || !has_device && !self.has_virtual_interfaces {
+            let why = if is_detached { "it is detached" } else { "it has no device" };
+            let message = format!("{source} must be attached to a supported instance: {why}");
             return Err(ApiError::new("NetworkInterfaceNotSupported", message));
         }
         if let Some(target) = self.registry.target(&session.target_id)
             && target.is_forbidden
         {
-            self.addresses_of(&target.kind, &target.tags)?;
+            self.resolve_target(target)?;
             let message = format!("Copies cannot be sent to the address of {}.", target.id());
             return Err(ApiError::new("InvalidTrafficMirrorTarget", message));
         }

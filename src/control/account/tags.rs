@@ -1,9 +1,8 @@
 //! Tags: their limits, and changes of the tags of existing resources.
 
 use super::api_error::ApiError;
-use super::target_resolver::set_addresses;
 use super::{Account, Caller, Resource};
-use crate::model::{ADDRESS_TAG, Filter, FilterRule, Tags, TargetId};
+use crate::model::{ADDRESS_TAG, Filter, FilterRule, Tags, Target};
 
 /// The maximum number of tags of a resource (EC2 user guide).
 const MAX_TAGS: usize = 50;
@@ -103,9 +102,10 @@ impl Account {
             change(&mut tags);
             check_tag_count(&tags)?;
             if let Resource::Target(id) = &resource
-                && self.has_other_address(id, &tags)
+                && let Some(target) = self.registry.target(id)
+                && target.tags.get(ADDRESS_TAG) != tags.get(ADDRESS_TAG)
             {
-                self.addresses_by_tags(id, &tags)?;
+                self.with_other_address(target, tags.clone())?;
             }
             changed.push((resource, tags));
         }
@@ -113,16 +113,22 @@ impl Account {
         changed.into_iter().try_for_each(|(resource, tags)| self.set_tags(resource, tags))
     }
 
-    /// Whether these tags give the target an address other than its current tags do.
-    fn has_other_address(&self, id: &TargetId, tags: &Tags) -> bool {
-        let known = self.registry.target(id).map(|target| target.tags.get(ADDRESS_TAG));
-        known != Some(tags.get(ADDRESS_TAG))
+    /// The same target with other tags, and with the address that it has then.
+    fn with_other_address(&self, target: &Target, tags: Tags) -> Result<Target, ApiError> {
+        let mut changed = Self::with_tags(target, tags);
+        let addresses = self.resolve_for_client(&changed)?.addresses;
+        self.check_addresses_leave_all(changed.id(), &addresses)?;
+        changed.set_addresses(addresses);
+        Ok(changed)
     }
 
     /// The tags of a resource, or `None` if it was deleted.
     #[must_use]
     pub fn tags_of(&self, resource: &Resource) -> Option<&Tags> {
         match resource {
+            Resource::NetworkInterface(id) => {
+                self.registry.network_interface(id).map(|one| &one.tags)
+            }
             Resource::Session(id) => self.registry.session(id).map(|one| &one.tags),
             Resource::Target(id) => self.registry.target(id).map(|one| &one.tags),
             Resource::Filter(id) => self.registry.filter(id).map(|one| &one.tags),
@@ -133,21 +139,24 @@ impl Account {
     fn set_tags(&mut self, resource: Resource, tags: Tags) -> Result<(), ApiError> {
         self.mark_changed(resource.clone().into());
         match resource {
+            Resource::NetworkInterface(id) => {
+                if let Some(interface) = self.registry.network_interface_mut(&id) {
+                    interface.tags = tags;
+                }
+            }
             Resource::Session(id) => {
                 let Some(mut session) = self.registry.session(&id).cloned() else { return Ok(()) };
                 session.tags = tags;
                 self.registry.replace_session(session)?;
             }
             Resource::Target(id) => {
-                let addresses = match self.has_other_address(&id, &tags) {
-                    true => Some(self.addresses_by_tags(&id, &tags)?),
-                    false => None,
+                let Some(target) = self.registry.target(&id) else { return Ok(()) };
+                let changed = match target.tags.get(ADDRESS_TAG) == tags.get(ADDRESS_TAG) {
+                    true => Self::with_tags(target, tags),
+                    false => self.with_other_address(target, tags)?,
                 };
-                let Some(target) = self.registry.target_mut(&id) else { return Ok(()) };
-                target.tags = tags;
-                if let Some(addresses) = addresses {
-                    set_addresses(target, addresses);
-                    target.is_forbidden = false;
+                if let Some(target) = self.registry.target_mut(&id) {
+                    *target = changed;
                 }
             }
             Resource::Filter(id) => {

@@ -3,16 +3,18 @@
 //! A client of the API can name any address, so the check of its addresses is stricter than that of
 //! the addresses of the user who started the program.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::api_error::ApiError;
-use crate::model::{CidrBlock, Target, embedded_ipv4, non_host_address_kind};
+use super::assigned_addresses::AssignedAddresses;
+use crate::model::{CidrBlock, TargetKind, embedded_ipv4, non_host_address_kind};
 
 /// The addresses that the user assigned to names, and the networks that copies may be sent to.
 #[derive(Debug, Clone, Default)]
 pub struct TargetResolver {
-    pinned: HashMap<String, Vec<SocketAddr>>,
+    assigned: AssignedAddresses,
+    /// Whether a target without an address is refused.
+    is_strict: bool,
     /// The networks that copies may be sent to; empty if all are allowed.
     allowed: Vec<CidrBlock>,
     /// The directed broadcast addresses of the networks of this host.
@@ -30,15 +32,51 @@ pub enum NamedBy {
 }
 
 impl TargetResolver {
-    /// Assigns addresses to the ARN of a load balancer or the id of an endpoint.
-    pub fn pin(&mut self, name: String, addresses: Vec<SocketAddr>) {
-        self.pinned.insert(name, addresses);
+    /// Assigns addresses to a network interface, load balancer or endpoint. For a load balancer the
+    /// name in `pattern` is its ARN, the end `net/NAME/ID` of its ARN, or NAME; for an endpoint its
+    /// id. Each `*` in these stands for any number of characters. A name without `*` precedes
+    /// patterns, and a pattern precedes later ones.
+    pub fn assign(&mut self, pattern: TargetKind, addresses: Vec<SocketAddr>) {
+        self.assigned.assign(pattern, addresses);
     }
 
-    /// Whether the name has addresses.
+    /// Whether this pattern has addresses.
     #[must_use]
-    pub fn is_pinned(&self, name: &str) -> bool {
-        self.pinned.contains_key(name)
+    pub fn is_assigned(&self, pattern: &TargetKind) -> bool {
+        self.assigned.has(pattern)
+    }
+
+    /// Sets the address of all targets that have no other. Without `port`, it is 4789, and 6081 for
+    /// endpoints.
+    pub const fn set_default(&mut self, address: IpAddr, port: Option<u16>) {
+        self.assigned.set_default(address, port);
+    }
+
+    /// Refuses targets without an address.
+    pub const fn set_strict(&mut self, is_strict: bool) {
+        self.is_strict = is_strict;
+    }
+
+    /// Whether targets without an address are refused.
+    #[must_use]
+    pub const fn is_strict(&self) -> bool {
+        self.is_strict
+    }
+
+    /// The addresses that options give a target which has no address of its own: the assigned ones,
+    /// or else the default.
+    #[must_use]
+    pub fn addresses_of(&self, kind: &TargetKind) -> Vec<SocketAddr> {
+        let assigned = self.assigned(kind).map(<[SocketAddr]>::to_vec);
+        assigned.unwrap_or_else(|| self.default_address(kind).into_iter().collect())
+    }
+
+    pub(super) fn assigned(&self, kind: &TargetKind) -> Option<&[SocketAddr]> {
+        self.assigned.of(kind)
+    }
+
+    pub(super) fn default_address(&self, kind: &TargetKind) -> Option<SocketAddr> {
+        self.assigned.default_for(kind)
     }
 
     /// Allows copies to a network. After the first call, copies to all other networks are refused.
@@ -50,10 +88,6 @@ impl TargetResolver {
     /// Sets the directed broadcast addresses of the networks of this host.
     pub fn set_broadcasts(&mut self, broadcasts: Vec<Ipv4Addr>) {
         self.broadcasts = broadcasts;
-    }
-
-    pub(super) fn pinned_addresses(&self, name: &str) -> Option<Vec<SocketAddr>> {
-        self.pinned.get(name).cloned()
     }
 
     /// Checks that copies may be sent to an address. An IPv4-mapped address is compared as IPv4.
@@ -106,13 +140,6 @@ impl TargetResolver {
 fn forbidden_address(address: IpAddr, why: impl std::fmt::Display) -> ApiError {
     let message = format!("Copies cannot be sent to {address}: {why}.");
     ApiError::new("InvalidTrafficMirrorTarget", message)
-}
-
-/// Sets the first address of a target, and the further addresses of a load balancer.
-pub(super) fn set_addresses(target: &mut Target, addresses: Vec<SocketAddr>) {
-    let mut addresses = addresses.into_iter();
-    target.address = addresses.next();
-    target.further_addresses = addresses.collect();
 }
 
 #[cfg(test)]

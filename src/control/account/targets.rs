@@ -1,19 +1,14 @@
-//! Targets of an account: create and delete, with AWS's checks, and the real addresses of each.
+//! Targets of an account: create and delete, with AWS's checks.
 //!
-//! A target of AWS names a network interface, load balancer or endpoint. Its address comes from the
-//! tag `mirror:address`, from an option of the program, or from the network interface.
+//! A target of AWS names a network interface, load balancer or endpoint; `target_addresses` finds
+//! its address.
 
-use std::net::SocketAddr;
-
-use super::api_error::{ApiError, not_found};
+use super::api_error::{ApiError, is_hex_id, not_found};
 use super::filters::session_name;
 use super::record_key::RecordKey;
-use super::target_resolver::set_addresses;
 use super::token_store::ClientToken;
-use super::{Account, Caller, NamedBy, Resource};
-use crate::model::{
-    ADDRESS_TAG, NetworkInterfaceId, Tags, Target, TargetId, TargetKind, parse_target_addresses,
-};
+use super::{Account, Caller, Resource};
+use crate::model::{NetworkInterfaceId, Tags, Target, TargetId, TargetKind};
 
 /// CreateTrafficMirrorTarget.
 #[derive(Debug, Clone)]
@@ -32,7 +27,8 @@ impl Account {
     /// Creates a target.
     ///
     /// # Errors
-    /// [`ApiError`] if the resource that it names does not exist, is a source, or has no address.
+    /// [`ApiError`] if the resource that it names does not exist or is a source, copies may not be
+    /// sent to its address, or it has none and the program requires one.
     pub fn create_target(
         &mut self,
         caller: &Caller<'_>,
@@ -42,13 +38,12 @@ impl Account {
         if let Some(id) = self.find_repeated(caller, request.client_token.as_ref(), kind)? {
             return Ok(TargetId::new(&id)?);
         }
-        self.check_target_exists(&request.kind)?;
-        let addresses = match self.addresses_of(&request.kind, &request.tags) {
-            // The other emulator may know the addresses later.
-            Err(_) if self.may_learn_addresses(&request.kind, &request.tags) => None,
-            addresses => Some(addresses?),
-        };
-        if let TargetKind::NetworkInterface(id) = &request.kind
+        self.check_target_exists(caller, &request.kind)?;
+        // Without its id, which is generated after all checks.
+        let mut target = Target::new(TargetId::from_seed(0), request.kind);
+        target.tags = request.tags;
+        let addresses = self.resolve_for_client(&target)?.addresses;
+        if let TargetKind::NetworkInterface(id) = &target.kind
             && let Some(session) = self.registry.sessions_of(id).next()
         {
             let message =
@@ -62,47 +57,13 @@ impl Account {
         }
         caller.check_not_dry_run()?;
         let id = TargetId::from_seed((self.draw)());
-        let mut target = Target::new(id.clone(), request.kind);
-        target.is_forbidden = addresses.is_none();
-        set_addresses(&mut target, addresses.unwrap_or_default());
-        target.description = request.description;
-        target.tags = request.tags;
+        let tags = target.tags;
+        let mut target = Target::new(id.clone(), target.kind);
+        target.set_addresses(addresses);
+        (target.description, target.tags) = (request.description, tags);
         self.registry.add_target(target)?;
         self.insert_created(caller, Resource::Target(id.clone()), request.client_token);
         Ok(id)
-    }
-
-    /// Whether the addresses of a target can only be learned from the other emulator: those of a
-    /// load balancer that neither a tag nor an option names.
-    fn may_learn_addresses(&self, kind: &TargetKind, tags: &Tags) -> bool {
-        match kind {
-            TargetKind::NetworkLoadBalancer(arn) => {
-                self.emulator.is_present
-                    && !tags.contains_key(ADDRESS_TAG)
-                    && !self.target_resolver.is_pinned(arn)
-            }
-            _ => false,
-        }
-    }
-
-    /// Sets the addresses that were found for a load balancer. A tag and an option have
-    /// precedence, and addresses to which copies may not be sent are left out.
-    pub fn learn_target(&mut self, id: &TargetId, addresses: Vec<SocketAddr>) {
-        let Some(target) = self.registry.target(id) else { return };
-        if !self.may_learn_addresses(&target.kind, &target.tags) {
-            return;
-        }
-        let mut addresses = addresses;
-        addresses
-            .retain(|one| self.target_resolver.check_target(one.ip(), NamedBy::Client).is_ok());
-        let mut learned = target.clone();
-        learned.is_forbidden = addresses.is_empty();
-        set_addresses(&mut learned, addresses);
-        if learned != *target
-            && let Some(target) = self.registry.target_mut(id)
-        {
-            *target = learned;
-        }
     }
 
     /// Deletes a target.
@@ -123,69 +84,10 @@ impl Account {
         Ok(id)
     }
 
-    /// The addresses that a target has with these tags.
-    ///
-    /// # Errors
-    /// Those of [`Account::addresses_of`], and one for an address of the source of a session.
-    pub(super) fn addresses_by_tags(
-        &self,
-        id: &TargetId,
-        tags: &Tags,
-    ) -> Result<Vec<SocketAddr>, ApiError> {
-        let Some(target) = self.registry.target(id) else { return Ok(Vec::new()) };
-        let addresses = self.addresses_of(&target.kind, tags)?;
-        for session in self.registry.sessions_to(id) {
-            let addresses = addresses.iter().map(|address| address.ip());
-            self.check_addresses_leave(&session.network_interface_id, id, addresses)?;
-        }
-        Ok(addresses)
-    }
-
-    /// The addresses of the tag, or those that the user assigned. Empty if the address is that of
-    /// the network interface.
-    ///
-    /// # Errors
-    /// [`ApiError`] if no address is known, or copies may not be sent to it.
-    pub(super) fn addresses_of(
-        &self,
-        kind: &TargetKind,
-        tags: &Tags,
-    ) -> Result<Vec<SocketAddr>, ApiError> {
-        let (known, named_by) = match tags.get(ADDRESS_TAG) {
-            Some(text) => (parse_target_addresses(ADDRESS_TAG, text, kind)?, NamedBy::Client),
-            None => (self.pinned_addresses(kind)?, NamedBy::User),
-        };
-        let mut addresses = known.iter().map(|address| address.ip());
-        addresses.try_for_each(|address| self.target_resolver.check_target(address, named_by))?;
-        Ok(known)
-    }
-
-    fn pinned_addresses(&self, kind: &TargetKind) -> Result<Vec<SocketAddr>, ApiError> {
-        let (name, noun, option) = match kind {
-            TargetKind::Address => return Err(ApiError::missing_parameter(ADDRESS_TAG)),
-            TargetKind::NetworkInterface(id) => (id.as_str(), "network interface", ""),
-            TargetKind::NetworkLoadBalancer(arn) => (&**arn, "load balancer", "--load-balancer"),
-            TargetKind::GatewayLoadBalancerEndpoint(id) => (&**id, "endpoint", "--gwlb-endpoint"),
-        };
-        if let Some(pinned) = self.target_resolver.pinned_addresses(name) {
-            return Ok(pinned);
-        }
-        let TargetKind::NetworkInterface(id) = kind else {
-            return Err(no_known_address(noun, name, option));
-        };
-        let interface = self.registry.network_interface(id);
-        let first = interface.and_then(|one| Some((one, one.private_ip_addresses.first()?)));
-        let (interface, address) = first.ok_or_else(|| no_known_address(noun, name, option))?;
-        let is_of_client = interface.device.is_some() || interface.is_learned;
-        let named_by = if is_of_client { NamedBy::Client } else { NamedBy::User };
-        self.target_resolver.check_target(*address, named_by)?;
-        Ok(Vec::new())
-    }
-
     /// Checks that the interface of a target exists, or that its ARN or endpoint id is well-formed.
-    fn check_target_exists(&self, kind: &TargetKind) -> Result<(), ApiError> {
+    fn check_target_exists(&self, caller: &Caller<'_>, kind: &TargetKind) -> Result<(), ApiError> {
         match kind {
-            TargetKind::NetworkInterface(id) => self.check_interface_exists(id),
+            TargetKind::NetworkInterface(id) => self.check_interface_exists(caller, id),
             TargetKind::NetworkLoadBalancer(arn) if self.emulator.is_present => {
                 check_load_balancer_arn(arn, "loadbalancer/")
             }
@@ -193,8 +95,12 @@ impl Account {
         }
     }
 
-    fn check_interface_exists(&self, id: &NetworkInterfaceId) -> Result<(), ApiError> {
-        if self.registry.network_interface(id).is_some() {
+    fn check_interface_exists(
+        &self,
+        caller: &Caller<'_>,
+        id: &NetworkInterfaceId,
+    ) -> Result<(), ApiError> {
+        if self.visible_interface(caller, id.as_str()).is_ok() {
             return Ok(());
         }
         let message = format!("The interface ID '{id}' does not exist");
@@ -236,20 +142,6 @@ pub fn check_target_name(kind: &TargetKind) -> Result<(), ApiError> {
     }
 }
 
-/// The error for a target without an address. AWS has no such error: without it, a session would
-/// silently mirror nothing.
-fn no_known_address(kind: &str, name: &str, option: &str) -> ApiError {
-    let pin = match option {
-        "" => String::new(),
-        option => format!(", or start the program with the option {option} {name}=ADDRESS"),
-    };
-    let message = format!(
-        "No address is known for the {kind} '{name}'. Set it with the tag {ADDRESS_TAG} (IP or \
-         IP:PORT){pin}."
-    );
-    ApiError::new("InvalidTrafficMirrorTarget", message)
-}
-
 fn check_load_balancer_arn(arn: &str, prefix: &str) -> Result<(), ApiError> {
     if is_load_balancer(arn, prefix) {
         return Ok(());
@@ -271,10 +163,4 @@ fn is_load_balancer(arn: &str, prefix: &str) -> bool {
         }
         _ => false,
     }
-}
-
-/// Whether an id has the format of EC2: the prefix and 8 or 17 hexadecimal digits.
-pub(super) fn is_hex_id(id: &str, prefix: &str) -> bool {
-    let hex = id.strip_prefix(prefix).unwrap_or_default();
-    matches!(hex.len(), 8 | 17) && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

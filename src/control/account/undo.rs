@@ -10,7 +10,8 @@ use super::record_key::RecordKey;
 use super::token_store::{TokenKey, TokenRecord};
 use super::{Account, ApiError};
 use crate::model::{
-    Filter, FilterId, FilterRule, FilterRuleId, Session, SessionId, Target, TargetId,
+    Filter, FilterId, FilterRule, FilterRuleId, NetworkInterface, NetworkInterfaceId, Session,
+    SessionId, Target, TargetId,
 };
 
 /// The values that records had before a change, in the order in which they were changed.
@@ -20,6 +21,7 @@ pub struct UndoLog(Vec<SavedRecord>);
 /// A record before a change; `None` if it did not exist.
 #[derive(Debug)]
 enum SavedRecord {
+    NetworkInterface(NetworkInterfaceId, Option<(NetworkInterface, Ownership)>),
     Target(TargetId, Option<(Target, Ownership)>),
     Filter(FilterId, Option<SavedFilter>),
     Rule(FilterRuleId, Option<SavedRule>),
@@ -57,6 +59,7 @@ impl UndoLog {
 impl SavedRecord {
     fn keys(&self) -> Vec<RecordKey> {
         match self {
+            Self::NetworkInterface(id, _) => vec![RecordKey::NetworkInterface(id.clone())],
             Self::Target(id, _) => vec![RecordKey::Target(id.clone())],
             Self::Filter(id, saved) => {
                 let rules = saved.iter().flat_map(|saved| &saved.rules);
@@ -99,6 +102,13 @@ impl Account {
     /// before the change. A record of a resource without an owner does not exist yet.
     pub(super) fn mark_changed(&mut self, key: RecordKey) {
         let saved = match &key {
+            RecordKey::NetworkInterface(id) => {
+                let known =
+                    self.registry.network_interface(id).zip(self.network_interfaces.get(id));
+                let known =
+                    known.map(|(interface, ownership)| (interface.clone(), ownership.clone()));
+                SavedRecord::NetworkInterface(id.clone(), known)
+            }
             RecordKey::Target(id) => {
                 let known = self.registry.target(id).zip(self.targets.get(id));
                 let known = known.map(|(target, ownership)| (target.clone(), ownership.clone()));
@@ -153,6 +163,7 @@ impl Account {
 
     fn undo_one(&mut self, saved: SavedRecord) -> Result<(), ApiError> {
         match saved {
+            SavedRecord::NetworkInterface(id, before) => self.undo_interface(&id, before),
             SavedRecord::Target(id, before) => self.undo_target(&id, before),
             SavedRecord::Filter(id, before) => self.undo_filter(&id, before),
             SavedRecord::Rule(id, before) => self.undo_rule(&id, before),
@@ -162,6 +173,25 @@ impl Account {
                 Ok(())
             }
         }
+    }
+
+    fn undo_interface(
+        &mut self,
+        id: &NetworkInterfaceId,
+        before: Option<(NetworkInterface, Ownership)>,
+    ) -> Result<(), ApiError> {
+        let Some((interface, ownership)) = before else {
+            self.registry.remove_network_interface(id)?;
+            self.network_interfaces.remove(id);
+            return Ok(());
+        };
+        if let Some(known) = self.registry.network_interface_mut(id) {
+            *known = interface;
+        } else {
+            self.registry.add_network_interface(interface)?;
+            self.network_interfaces.insert(id.clone(), ownership);
+        }
+        Ok(())
     }
 
     fn undo_session(
@@ -194,7 +224,10 @@ impl Account {
             return Ok(());
         };
         if let Some(known) = self.registry.target_mut(id) {
+            // What was learned meanwhile is not part of the change.
+            let learned = std::mem::take(&mut known.sources.learned);
             *known = target;
+            known.sources.learned = learned;
         } else {
             self.registry.add_target(target)?;
             self.targets.insert(id.clone(), ownership);

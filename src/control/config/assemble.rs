@@ -19,7 +19,7 @@ use super::texts::{Format, Text, Texts};
 use super::warnings::{ResourcePositions, warn};
 use super::{aws, cloudformation, json_text, terraform, toml_text, yaml_text};
 use crate::control::Registry;
-use crate::model::{InvalidValue, NetworkInterfaceId, SessionNumber, Settings};
+use crate::model::{InvalidValue, NetworkInterfaceId, SessionNumber, Settings, TargetKind};
 
 const ROOT: [&str; 5] = [
     "settings",
@@ -211,18 +211,18 @@ fn added(result: Result<(), InvalidValue>, fields: &mut Fields<'_, '_, '_, '_>) 
 /// Reads a target and adds it. Returns whether it was added.
 fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> bool {
     let Some(mut target) = target(fields) else { return false };
-    if registry.target_address(&target).is_none() {
-        if fields.out.is_incomplete() {
-            // The interface with the address may be in the part that could not be read.
-            target.address = Some(UNKNOWN_ADDRESS);
-        } else if let Err(mut invalid) = registry.add_target(target.clone()) {
+    if target.kind == TargetKind::Address && target.address.is_none() {
+        if !fields.out.is_incomplete()
+            && let Err(mut invalid) = registry.add_target(target.clone())
+        {
             if fields.out.format(fields.position()) != Format::Toml {
                 let place = ", in a [[traffic_mirror_target]] of this id in a TOML file";
                 invalid.expected.push_str(place);
             }
             fields.report_invalid(invalid);
-            target.address = Some(UNKNOWN_ADDRESS);
         }
+        // The part of the file that could not be read may have the address.
+        target.address = Some(UNKNOWN_ADDRESS);
     }
     added(registry.add_target(target), fields)
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::document::{Node, SourcePosition, TableEntry, join};
 use super::problem::{Location, Problem, ProblemKind};
 use super::texts::{Format, Texts};
+use crate::model::TargetId;
 
 /// Fields that exist only in TOML files.
 const NOT_IN_API: [&str; 5] = ["address", "addresses", "mtu", "device", "rate_limit"];
@@ -108,6 +109,17 @@ impl<'t> ProblemCollector<'t> {
     /// Reports a warning about a whole text or resource.
     pub(super) fn report_warning(&mut self, position: SourcePosition, message: impl Into<String>) {
         let kind = ProblemKind::Note(message.into());
+        self.warnings.push(PendingProblem::without_field(position, kind));
+    }
+
+    /// Reports a warning about a target without an address.
+    pub(super) fn report_no_address(
+        &mut self,
+        position: SourcePosition,
+        target: TargetId,
+        hint: String,
+    ) {
+        let kind = ProblemKind::NoTargetAddress { target, hint };
         self.warnings.push(PendingProblem::without_field(position, kind));
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::TargetId;
+
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
@@ -66,8 +68,26 @@ pub enum ProblemKind {
         /// The value that is used, and why.
         note: String,
     },
+    /// A target has no address.
+    NoTargetAddress {
+        /// The target.
+        target: TargetId,
+        /// What it names, and where its address can be given.
+        hint: String,
+    },
     /// A sentence about the whole file or resource.
     Note(String),
+}
+
+impl Problem {
+    /// The target, if the problem is that a target has no address.
+    #[must_use]
+    pub const fn target_without_address(&self) -> Option<&TargetId> {
+        match &self.kind {
+            ProblemKind::NoTargetAddress { target, .. } => Some(target),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -86,6 +106,10 @@ impl fmt::Display for Problem {
             }
             ProblemKind::Adjusted { value, note } => {
                 write!(f, "{field} `{}`: {}", Escaped(value), EscapedSentence(note))
+            }
+            ProblemKind::NoTargetAddress { target, hint } => {
+                let (target, hint) = (Escaped(target.as_str()), EscapedSentence(hint));
+                write!(f, "target `{target}` has no address, so its copies are dropped: {hint}")
             }
             ProblemKind::Note(note) => write!(f, "{}", EscapedSentence(note)),
         }

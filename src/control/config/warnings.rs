@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::collector::ProblemCollector;
 use super::document::SourcePosition;
 use crate::control::Registry;
-use crate::model::{FilterId, NetworkInterface, NetworkInterfaceId, Session, TargetId, TargetKind};
+use crate::model::{
+    ADDRESS_TAG, FilterId, NetworkInterface, NetworkInterfaceId, Session, Target, TargetId,
+    TargetKind,
+};
 
 /// The positions of the resources of a registry, each kind in the order of the registry.
 #[derive(Default)]
@@ -35,6 +38,7 @@ pub(super) fn warn(
             out.report_warning(*position, format!("no session uses the target `{}`", target.id()));
         }
     }
+    warn_about_addresses(registry, positions, out);
     for (filter, position) in registry.filters().iter().zip(&positions.filters) {
         if !used.filters.contains(filter.id()) {
             out.report_warning(*position, format!("no session uses the filter `{}`", filter.id()));
@@ -69,6 +73,41 @@ impl<'r> ReferencedIds<'r> {
             filters: sessions.iter().map(|session| &session.filter_id).collect(),
         }
     }
+}
+
+/// Warns of targets without an address.
+fn warn_about_addresses(
+    registry: &Registry,
+    positions: &ResourcePositions,
+    out: &mut ProblemCollector<'_>,
+) {
+    for (target, position) in registry.targets().iter().zip(&positions.targets) {
+        if registry.target_address(target).is_none() {
+            out.report_no_address(*position, target.id().clone(), address_hint(target));
+        }
+    }
+}
+
+/// What a target names, and the keys and options that supply its address.
+fn address_hint(target: &Target) -> String {
+    let (named, option) = match &target.kind {
+        TargetKind::Address => return String::new(),
+        TargetKind::NetworkInterface(id) => (
+            format!("the network interface `{id}`"),
+            format!("private_ip_addresses of a [[network_interface]] `{id}` in a TOML file"),
+        ),
+        TargetKind::NetworkLoadBalancer(arn) => {
+            (format!("the load balancer `{arn}`"), String::from("--load-balancer NAME=ADDRESS"))
+        }
+        TargetKind::GatewayLoadBalancerEndpoint(id) => {
+            (format!("the endpoint `{id}`"), format!("--gwlb-endpoint {id}=ADDRESS"))
+        }
+    };
+    format!(
+        "no address is known for {named}; set it with {option}, with --default-target ADDRESS, with \
+         the tag {ADDRESS_TAG}, or with `address` in a [[traffic_mirror_target]] of this id in a TOML \
+         file"
+    )
 }
 
 fn warn_about_interfaces(

@@ -124,7 +124,7 @@ fn sessions(table: &MirrorTable, interface: InterfaceIndex) -> Vec<String> {
     own.map(|session| {
         let target = table.target(session.target).unwrap();
         let rules = session.filter.all_rules();
-        format!("{} {} {} {rules:?}", session.id, target.id, target.address)
+        format!("{} {} {:?} {rules:?}", session.id, target.id, target.address)
     })
     .collect()
 }

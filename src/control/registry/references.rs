@@ -3,9 +3,7 @@
 use super::Registry;
 use super::checks::describe_session;
 use crate::control::nearest::expected_id;
-use crate::model::{
-    FilterId, InvalidValue, NetworkInterfaceId, Session, Target, TargetId, TargetKind,
-};
+use crate::model::{FilterId, InvalidValue, NetworkInterfaceId, Session, TargetId};
 
 impl Registry {
     /// The errors in the references of a session, at most one for each.
@@ -64,22 +62,5 @@ impl Registry {
             describe_session(other)
         );
         Err(InvalidValue::new("session_number", session.number, expected))
-    }
-
-    pub(super) fn address_hint(&self, target: &Target) -> String {
-        match &target.kind {
-            TargetKind::NetworkInterface(id) if self.network_interface(id).is_some() => {
-                format!("an address, or private_ip_addresses of the network interface `{id}`")
-            }
-            TargetKind::NetworkInterface(id) => {
-                format!("an address, or a [[network_interface]] `{id}` with private_ip_addresses")
-            }
-            TargetKind::Address => {
-                String::from("an address such as 192.0.2.10, or a network_interface_id")
-            }
-            TargetKind::NetworkLoadBalancer(_) | TargetKind::GatewayLoadBalancerEndpoint(_) => {
-                String::from("an address such as 192.0.2.10 to use for the load balancer")
-            }
-        }
     }
 }

@@ -57,19 +57,26 @@ fn a_target_may_take_its_address_from_its_interface() {
 }
 
 #[test]
-fn a_target_without_an_address_is_an_error_with_the_possible_sources() {
+fn only_a_target_that_names_a_resource_may_have_no_address() {
     let mut registry = registry();
-    let id = TargetId::new("u").unwrap();
-    for (kind, expected) in [
-        (TargetKind::Address, "or a network_interface_id"),
-        (TargetKind::NetworkInterface(eni("web")), "of the network interface `web`"),
-        (TargetKind::NetworkInterface(eni("x")), "a [[network_interface]] `x` with"),
-        (TargetKind::NetworkLoadBalancer("arn".into()), "to use for the load balancer"),
-    ] {
-        let refused = registry.add_target(Target::new(id.clone(), kind)).unwrap_err();
-        assert_eq!(refused.field, "address");
-        assert!(refused.expected.contains(expected), "{refused}");
+    let id = |number: usize| TargetId::new(&format!("u{number}")).unwrap();
+    let refused = registry.add_target(Target::new(id(0), TargetKind::Address)).unwrap_err();
+    assert_eq!(refused.field, "address");
+    let kinds = [
+        TargetKind::NetworkInterface(eni("web")),
+        TargetKind::NetworkInterface(eni("x")),
+        TargetKind::NetworkLoadBalancer("arn".into()),
+        TargetKind::GatewayLoadBalancerEndpoint("vpce-1".into()),
+    ];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        registry.add_target(Target::new(id(number), kind)).unwrap();
+        assert_eq!(registry.target_address(registry.target(&id(number)).unwrap()), None);
     }
+    let mut forbidden = Target::at(id(9), ([192, 0, 2, 1], 4789).into());
+    forbidden.is_forbidden = true;
+    registry.add_target(forbidden).unwrap();
+    let without: Vec<&TargetId> = registry.targets_without_address().map(Target::id).collect();
+    assert_eq!(without, [&id(0), &id(1), &id(2), &id(3)]);
 }
 
 #[test]

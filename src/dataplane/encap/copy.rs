@@ -2,6 +2,7 @@
 //! source.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::inner_bytes::InnerBytes;
 use super::outer_header::{MAX_OUTER_LEN, OuterHeader};
@@ -202,6 +203,8 @@ impl<'a> MirroredCopy<'a> {
 #[derive(Clone, Copy)]
 pub struct Copies<'a> {
     pub(crate) table: &'a MirrorTable,
+    /// The same table, for a sink that holds copies longer than the burst.
+    pub(crate) shared_table: &'a Arc<MirrorTable>,
     pub(crate) frames: &'a [Frame<'a>],
     pub(crate) copies: &'a [CopyRef],
 }

@@ -30,6 +30,7 @@ mod vxlan;
 
 #[cfg(feature = "live")]
 pub(crate) use checksum::{fold, sum_of_pieces, sum_of_words};
+pub(crate) use copy::CopyRef;
 pub use copy::{Copies, MirroredCopy};
 pub use inner_bytes::InnerBytes;
 pub use outer_header::{

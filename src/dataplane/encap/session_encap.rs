@@ -22,6 +22,8 @@ pub(in crate::dataplane) struct SessionEncap {
     pub(in crate::dataplane) max_inner_len: u32,
     /// PacketLength alone, in bytes.
     pub(in crate::dataplane) packet_length: u32,
+    /// Whether the target has an address. Without it, all copies are dropped.
+    pub(in crate::dataplane) has_address: bool,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,8 @@ impl SessionEncap {
     ) -> Self {
         let target = parts.targets.get(session.target.get());
         let nowhere = SocketAddr::new(session.source_address, 0);
-        let address = target.map_or(nowhere, |target| target.address);
+        let known = target.and_then(|target| target.address);
+        let address = known.unwrap_or(nowhere);
         let endpoint = target.and_then(|target| target.gateway_endpoint);
         let outer = |address: SocketAddr| {
             let (source, vni) = (session.source_address, session.virtual_network_id);
@@ -65,6 +68,7 @@ impl SessionEncap {
             further,
             max_inner_len: by_mtu.min(by_user),
             packet_length: by_user,
+            has_address: known.is_some(),
         }
     }
 

@@ -18,7 +18,7 @@ const GATEWAY: ([u8; 4], u16) = ([192, 0, 2, 11], 7_081);
 fn known_targets() -> [CompiledTarget; 2] {
     let entry = |end: ([u8; 4], u16), gateway_endpoint| CompiledTarget {
         id: TargetId::new("tmt-1").unwrap(),
-        address: end.into(),
+        address: Some(end.into()),
         further_addresses: Vec::new(),
         gateway_endpoint,
         mtu: None,

@@ -8,6 +8,13 @@ use crate::dataplane::verdict::{AcceptedBy, SessionMatch};
 use crate::model::Direction;
 
 impl MirrorTable {
+    /// Whether the target of a session has an address. Without it, the copies of the session are
+    /// dropped as [`DropCause::NoTargetAddress`](crate::dataplane::DropCause::NoTargetAddress).
+    #[must_use]
+    pub fn has_target_address(&self, session: SessionIndex) -> bool {
+        self.encap_of(session).is_some_and(|encap| encap.has_address)
+    }
+
     /// The decision of each session's rules on a packet, for explanations: the first matching rule
     /// of each session that has one. AWS's exclusions are not evaluated.
     #[must_use]

@@ -1,120 +1,159 @@
-//! DescribeNetworkInterfaces: the possible sources and targets of this host.
+//! The actions of network interfaces: Create, Detach, Delete and Describe.
 
-use super::super::describe::{Filterable, PageCursor, Query};
-use super::super::xml::Xml;
-use super::{Call, elements};
-use crate::control::account::{Account, ApiError};
-use crate::model::{NetworkInterface, NetworkInterfaceId, Tags};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-struct InterfaceView<'a> {
-    interface: &'a NetworkInterface,
-    /// The account of the caller: every account may mirror the interfaces of the host.
-    owner: &'a str,
-    tags: Tags,
+use super::super::describe::Query;
+use super::Call;
+use super::interface_view::{INTERFACE_FILTERS, InterfaceView};
+use crate::control::account::{Account, ApiError, CreateNetworkInterface, interface_not_found};
+
+/// The values of InterfaceType.
+const INTERFACE_TYPES: [&str; 5] = ["interface", "efa", "efa-only", "branch", "trunk"];
+
+/// The IPv4 addresses of a request.
+#[derive(Default)]
+struct Ipv4Addresses {
+    primary: Option<Ipv4Addr>,
+    secondary: Vec<Ipv4Addr>,
+    /// The number of further secondary addresses.
+    count: usize,
 }
 
-/// The names of the filters of DescribeNetworkInterfaces.
-const FILTERS: &[&str] = &[
-    "network-interface-id",
-    "mac-address",
-    "private-ip-address",
-    "addresses.private-ip-address",
-    "ipv6-addresses.ipv6-address",
-    "description",
-    "owner-id",
-    "status",
-    "interface-type",
-];
+pub(super) fn create(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
+    let form = call.form;
+    let ipv4 = Ipv4Addresses::read(call)?;
+    let request = CreateNetworkInterface {
+        subnet_id: form.required("SubnetId")?.to_owned(),
+        primary_address: ipv4.primary,
+        secondary_addresses: ipv4.secondary,
+        secondary_count: ipv4.count,
+        ipv6_addresses: ipv6_addresses(call)?,
+        security_groups: form.texts("SecurityGroupId"),
+        interface_type: interface_type(call)?,
+        description: call.description()?,
+        tags: call.tags("network-interface")?,
+        client_token: call.client_token()?,
+    };
+    call.check_parameters()?;
+    let id = account.create_network_interface(&call.caller, request)?;
+    let interface = account.registry().network_interface(&id);
+    let interface = interface
+        .ok_or_else(|| ApiError::internal("a network interface is missing after its creation"))?;
+    let view = InterfaceView::new(account, call, interface);
+    Ok(call.answer(|xml| {
+        xml.element("networkInterface", |xml| view.write(xml));
+        xml.optional("clientToken", form.text("ClientToken"));
+    }))
+}
 
-impl Filterable for InterfaceView<'_> {
-    fn field(&self, name: &str) -> Option<Vec<String>> {
-        let addresses = |is_ipv4: bool| {
-            let own = self.interface.private_ip_addresses.iter();
-            own.filter(|one| one.is_ipv4() == is_ipv4).map(ToString::to_string).collect()
-        };
-        Some(match name {
-            "network-interface-id" => vec![self.interface.id().to_string()],
-            "mac-address" => self.interface.mac_address.iter().map(ToString::to_string).collect(),
-            "private-ip-address" | "addresses.private-ip-address" => addresses(true),
-            "ipv6-addresses.ipv6-address" => addresses(false),
-            "description" => self.interface.description.iter().cloned().collect(),
-            "owner-id" => vec![self.owner.to_owned()],
-            "status" => vec![status(self.interface).to_owned()],
-            "interface-type" => vec!["interface".to_owned()],
-            _ => return None,
-        })
+impl Ipv4Addresses {
+    fn read(call: &Call<'_>) -> Result<Self, ApiError> {
+        let form = call.form;
+        let mut addresses = Self::default();
+        let single = form.text("PrivateIpAddress").filter(|text| !text.is_empty());
+        addresses.primary =
+            single.map(|text| address("PrivateIpAddress", text, "an IPv4 address")).transpose()?;
+        for member in form.members("PrivateIpAddresses") {
+            let name = format!("{member}.PrivateIpAddress");
+            let own = address(&name, form.required(&name)?, "an IPv4 address")?;
+            let is_primary = form.boolean(&format!("{member}.Primary"))?;
+            match addresses.primary {
+                Some(known) if is_primary && known != own => {
+                    let message =
+                        format!("Only one address can be primary: {known} and {own} are.");
+                    return Err(ApiError::invalid_combination(message));
+                }
+                _ if is_primary => addresses.primary = Some(own),
+                Some(known) if known == own => {}
+                _ => addresses.secondary.push(own),
+            }
+        }
+        if addresses.primary.is_none() && !addresses.secondary.is_empty() {
+            addresses.primary = Some(addresses.secondary.remove(0));
+        }
+        let count = form.integer("SecondaryPrivateIpAddressCount")?.unwrap_or_default();
+        if count != 0 && !addresses.secondary.is_empty() {
+            let message = "SecondaryPrivateIpAddressCount cannot be used with more than one address \
+                           in PrivateIpAddresses.";
+            return Err(ApiError::invalid_combination(message));
+        }
+        addresses.count = usize::try_from(count).map_err(|_| {
+            ApiError::invalid_value("SecondaryPrivateIpAddressCount", count, "0 to 49")
+        })?;
+        Ok(addresses)
     }
+}
 
-    fn tags(&self) -> &Tags {
-        &self.tags
+fn ipv6_addresses(call: &Call<'_>) -> Result<Vec<Ipv6Addr>, ApiError> {
+    let form = call.form;
+    form.boolean("EnablePrimaryIpv6")?;
+    if let Some(count) = form.integer("Ipv6AddressCount")?.filter(|count| *count != 0) {
+        let expected = "0, because the subnet has no IPv6 CIDR block; give Ipv6Addresses";
+        return Err(ApiError::invalid_value("Ipv6AddressCount", count, expected));
     }
+    let addresses = form.members("Ipv6Addresses").into_iter().map(|member| {
+        form.boolean(&format!("{member}.IsPrimaryIpv6"))?;
+        let name = format!("{member}.Ipv6Address");
+        let own: Ipv6Addr = address(&name, form.required(&name)?, "an IPv6 address")?;
+        if own.is_multicast() || own.is_unspecified() || own.to_ipv4_mapped().is_some() {
+            return Err(ApiError::invalid_value(&name, own, "an IPv6 unicast address"));
+        }
+        Ok(own)
+    });
+    addresses.collect()
+}
+
+fn address<A: std::str::FromStr>(name: &str, text: &str, expected: &str) -> Result<A, ApiError> {
+    text.parse().map_err(|_| ApiError::invalid_value(name, text, expected))
+}
+
+/// The InterfaceType in lower case; `None` for `interface`.
+fn interface_type(call: &Call<'_>) -> Result<Option<String>, ApiError> {
+    let Some(text) = call.form.text("InterfaceType") else { return Ok(None) };
+    let lower = text.to_ascii_lowercase();
+    if INTERFACE_TYPES.contains(&&*lower) {
+        return Ok(Some(lower).filter(|lower| lower != "interface"));
+    }
+    Err(ApiError::invalid_value("InterfaceType", text, INTERFACE_TYPES.join(", ")))
+}
+
+pub(super) fn detach(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
+    let id = call.form.required("AttachmentId")?;
+    call.form.boolean("Force")?;
+    call.check_parameters()?;
+    account.detach_network_interface(&call.caller, id)?;
+    Ok(call.answer(|xml| xml.text("return", true)))
+}
+
+pub(super) fn delete(account: &mut Account, call: &Call<'_>) -> Result<String, ApiError> {
+    let id = call.form.required("NetworkInterfaceId")?;
+    call.check_parameters()?;
+    account.delete_network_interface(&call.caller, id)?;
+    Ok(call.answer(|xml| xml.text("return", true)))
 }
 
 pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, ApiError> {
-    let query = Query::read(call.form, call.action, "NetworkInterfaceId", FILTERS)?;
+    let query = Query::read(call.form, call.action, "NetworkInterfaceId", INTERFACE_FILTERS)?;
+    call.form.boolean("IncludeManagedResources")?;
     call.check_parameters()?;
-    let registry = account.registry();
-    for id in query.ids() {
-        let known = NetworkInterfaceId::new(id).ok();
-        if known.is_none_or(|id| registry.network_interface(&id).is_none()) {
-            let message = format!("The networkInterface ID '{id}' does not exist");
-            return Err(ApiError::new("InvalidNetworkInterfaceID.NotFound", message));
-        }
-    }
-    // Interfaces have no sequence number, because they are added and removed with devices: pages
-    // are in the order of ids.
-    // The emulator that has a learned interface describes it.
-    let own = registry.network_interfaces().iter().filter(|interface| !interface.is_learned);
-    let mut interfaces: Vec<&NetworkInterface> = own.collect();
-    interfaces.sort_by_key(|interface| interface.id().as_str());
-    let interfaces = interfaces.into_iter().filter_map(|interface| {
-        let cursor = PageCursor { sequence: 0, key: Some(interface.id().to_string()) };
-        query.is_after(&cursor).then_some((cursor, interface))
-    });
-    let interfaces = interfaces.map(|(cursor, interface)| {
-        let mut tags = interface.tags.clone();
-        if let Some(device) = &interface.device {
-            tags.entry("Name".to_owned()).or_insert_with(|| device.clone());
-        }
-        let owner = account.shown_owner(call.caller.owner);
-        let view = InterfaceView { interface, owner, tags };
-        let selected = query.selects(interface.id().as_str(), &view);
-        (cursor, selected.map(|is_selected| is_selected.then_some(view)))
-    });
-    let (page, token) = query.page(interfaces)?;
+    let views = interface_views(account, call);
+    query.check_ids_exist(&views, interface_not_found)?;
+    let (page, token) = query.page_by_key(views)?;
     Ok(call.answer(|xml| {
-        xml.list("networkInterfaceSet", page, |xml, view| write(xml, &view, call));
+        xml.list("networkInterfaceSet", page, |xml, view| view.write(xml));
         Call::next_token(xml, token);
     }))
 }
 
-/// The status in EC2: `in-use` for an interface that is up, `available` for one that is down or
-/// whose device is missing.
-const fn status(interface: &NetworkInterface) -> &'static str {
-    if interface.is_down { "available" } else { "in-use" }
-}
-
-fn write(xml: &mut Xml, view: &InterfaceView<'_>, call: &Call<'_>) {
-    let InterfaceView { interface, owner, tags } = view;
-    let addresses = &interface.private_ip_addresses;
-    let private = addresses.iter().find(|address| address.is_ipv4());
-    xml.text("networkInterfaceId", interface.id());
-    xml.text("availabilityZone", format_args!("{}a", call.region));
-    xml.text("description", interface.description.as_deref().unwrap_or_default());
-    xml.text("ownerId", owner);
-    xml.text("requesterManaged", false);
-    xml.text("status", status(interface));
-    xml.optional("macAddress", interface.mac_address);
-    xml.optional("privateIpAddress", private);
-    xml.text("sourceDestCheck", true);
-    xml.element("groupSet", |_| {});
-    elements::tag_set(xml, tags);
-    let private = addresses.iter().filter(|address| address.is_ipv4()).enumerate();
-    xml.list("privateIpAddressesSet", private, |xml, (index, address)| {
-        xml.text("privateIpAddress", address);
-        xml.text("primary", index == 0);
+/// The network interfaces that the caller can see, by id.
+pub(super) fn interface_views<'a>(
+    account: &'a Account,
+    call: &Call<'a>,
+) -> Vec<(String, InterfaceView<'a>)> {
+    // The emulator that has a learned interface describes it.
+    let interfaces = account.visible_interfaces(call.caller.owner).filter(|one| !one.is_learned);
+    let views = interfaces.map(|interface| {
+        (interface.id().to_string(), InterfaceView::new(account, call, interface))
     });
-    let ipv6 = addresses.iter().filter(|address| address.is_ipv6());
-    xml.list("ipv6AddressesSet", ipv6, |xml, address| xml.text("ipv6Address", address));
-    xml.text("interfaceType", "interface");
+    views.collect()
 }

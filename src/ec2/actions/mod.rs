@@ -6,11 +6,17 @@
 mod call;
 mod elements;
 mod filters;
+mod instance_filters;
+mod instances;
+mod interface_view;
 mod interfaces;
+mod regions;
+mod routes;
 mod rules;
 mod sessions;
 mod tags;
 mod targets;
+mod vpcs;
 
 pub(super) use call::{Call, is_change};
 
@@ -33,6 +39,9 @@ pub(super) fn execute(account: &mut Account, call: &Call<'_>) -> Result<String, 
         "CreateTrafficMirrorFilterRule" => rules::create(account, call),
         "ModifyTrafficMirrorFilterRule" => rules::modify(account, call),
         "DeleteTrafficMirrorFilterRule" => rules::delete(account, call),
+        "CreateNetworkInterface" => interfaces::create(account, call),
+        "DetachNetworkInterface" => interfaces::detach(account, call),
+        "DeleteNetworkInterface" => interfaces::delete(account, call),
         "CreateTags" => tags::create(account, call),
         "DeleteTags" => tags::delete(account, call),
         _ => describe(account, call),
@@ -48,6 +57,15 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
         "DescribeTrafficMirrorFilterRules" => rules::describe(account, call),
         "DescribeTags" => tags::describe(account, call),
         "DescribeNetworkInterfaces" => interfaces::describe(account, call),
+        "DescribeInstances" => instances::describe(account, call),
+        "DescribeInstanceStatus" => instances::describe_status(account, call),
+        "DescribeVpcs" => vpcs::describe_vpcs(account, call),
+        "DescribeSubnets" => vpcs::describe_subnets(account, call),
+        "DescribeVpcAttribute" => routes::describe_vpc_attribute(account, call),
+        "DescribeRouteTables" => routes::describe_tables(account, call),
+        "DescribeSecurityGroups" => vpcs::describe_groups(account, call),
+        "DescribeAvailabilityZones" => regions::describe_zones(call),
+        "DescribeRegions" => regions::describe_regions(call),
         other => {
             let message = format!("The action {other} is not valid for this web service.");
             Err(ApiError::new("InvalidAction", message))

@@ -1,8 +1,12 @@
 //! CreateTags, DeleteTags and DescribeTags, for all kinds of resources.
 
+use std::borrow::Cow;
+
 use super::super::describe::{Filterable, PageCursor, Query};
 use super::Call;
+use super::interface_view::tags_of;
 use crate::control::account::{Account, ApiError, Resource, TagToDelete};
+use crate::control::vpc::instance_id;
 use crate::model::Tags;
 
 /// "Up to 1000 resource IDs" (EC2 API, CreateTags).
@@ -76,13 +80,12 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     call.check_parameters()?;
     let resources = resources_of(account, call);
     // The last page may have ended between two tags of the resource at `after`.
-    let remaining = resources.iter().filter(|(sequence, ..)| *sequence >= query.after());
-    let tags = remaining.flat_map(|(sequence, id, kind, resource)| {
-        let tags = account.tags_of(resource).into_iter().flatten();
-        tags.map(move |(key, value)| {
+    let remaining = resources.iter().filter(|one| one.sequence >= query.after());
+    let tags = remaining.flat_map(|resource| {
+        resource.tags.iter().map(move |(key, value)| {
             let tags = Tags::from([(key.clone(), value.clone())]);
-            let cursor = PageCursor { sequence: *sequence, key: Some(key.clone()) };
-            (cursor, TagView { id, kind, key, value, tags })
+            let (id, kind) = (&*resource.id, resource.kind);
+            (resource.cursor(key), TagView { id, kind, key, value, tags })
         })
     });
     let with_cursors = tags.filter(|(cursor, _)| query.is_after(cursor)).map(|(cursor, view)| {
@@ -101,37 +104,57 @@ pub(super) fn describe(account: &Account, call: &Call<'_>) -> Result<String, Api
     }))
 }
 
-/// All resources that the caller can see, in the order of creation: sequence number, id, resource
-/// type, resource.
-fn resources_of(account: &Account, call: &Call<'_>) -> Vec<(u64, String, &'static str, Resource)> {
+/// A resource that has tags.
+struct TaggedResource<'a> {
+    /// Zero for network interfaces and instances, which are in the order of their ids.
+    sequence: u64,
+    id: String,
+    kind: &'static str,
+    tags: Cow<'a, Tags>,
+}
+
+impl TaggedResource<'_> {
+    /// The position of a tag in the list of all tags.
+    fn cursor(&self, tag_key: &str) -> PageCursor {
+        let key = match self.sequence {
+            0 => format!("{} {tag_key}", self.id),
+            _ => tag_key.to_owned(),
+        };
+        PageCursor { sequence: self.sequence, key: Some(key) }
+    }
+}
+
+/// All resources that the caller can see: network interfaces and instances, then the others in the
+/// order of creation.
+fn resources_of<'a>(account: &'a Account, call: &Call<'_>) -> Vec<TaggedResource<'a>> {
     let sessions = account.sessions().after(0).map(|(sequence, id, ownership)| {
-        (
-            sequence,
-            ownership,
-            id.to_string(),
-            "traffic-mirror-session",
-            Resource::Session(id.clone()),
-        )
+        (sequence, ownership, "traffic-mirror-session", Resource::Session(id.clone()))
     });
     let targets = account.targets().after(0).map(|(sequence, id, ownership)| {
-        (sequence, ownership, id.to_string(), "traffic-mirror-target", Resource::Target(id.clone()))
+        (sequence, ownership, "traffic-mirror-target", Resource::Target(id.clone()))
     });
     let filters = account.filters().after(0).map(|(sequence, id, ownership)| {
-        (sequence, ownership, id.to_string(), "traffic-mirror-filter", Resource::Filter(id.clone()))
+        (sequence, ownership, "traffic-mirror-filter", Resource::Filter(id.clone()))
     });
     let rules = account.rules().after(0).map(|(sequence, id, ownership)| {
-        (
-            sequence,
-            ownership,
-            id.to_string(),
-            "traffic-mirror-filter-rule",
-            Resource::Rule(id.clone()),
-        )
+        (sequence, ownership, "traffic-mirror-filter-rule", Resource::Rule(id.clone()))
     });
     let all = sessions.chain(targets).chain(filters).chain(rules);
-    let mut visible: Vec<_> = all.filter(|(_, ownership, ..)| call.can_see(ownership)).collect();
-    visible.sort_by_key(|(sequence, ..)| *sequence);
-    let described =
-        visible.into_iter().map(|(sequence, _, id, kind, resource)| (sequence, id, kind, resource));
-    described.collect()
+    let visible = all.filter(|(_, ownership, ..)| call.can_see(ownership));
+    let created = visible.filter_map(|(sequence, _, kind, resource)| {
+        let tags = Cow::Borrowed(account.tags_of(&resource)?);
+        Some(TaggedResource { sequence, id: resource.id().to_owned(), kind, tags })
+    });
+    let interfaces = account.visible_interfaces(call.caller.owner).flat_map(|interface| {
+        let (id, tags) = (interface.id(), tags_of(interface));
+        let instance = (!interface.is_detached).then(|| ("instance", instance_id(id)));
+        let ids = std::iter::once(("network-interface", id.to_string())).chain(instance);
+        ids.map(move |(kind, id)| {
+            let tags = Cow::Owned(tags.clone());
+            TaggedResource { sequence: 0, id, kind, tags }
+        })
+    });
+    let mut resources: Vec<_> = interfaces.chain(created).collect();
+    resources.sort_by(|left, right| (left.sequence, &left.id).cmp(&(right.sequence, &right.id)));
+    resources
 }

@@ -1,5 +1,7 @@
 //! When changes get their responses, and the rollback of a change that cannot be applied.
 
+mod discovery;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -5,12 +5,15 @@
 //! timestamps of captures.
 
 mod clock;
+mod max_gap;
 mod pacer;
+mod recorded_time;
 mod scheduler;
 mod sink;
 mod speed;
 
 pub use clock::{Clock, MonotonicClock};
+pub use max_gap::MaxGap;
 pub use pacer::{Pacer, RATE_AHEAD_NS, RECORDED_AHEAD_NS};
 pub use sink::PacedSink;
 pub use speed::Speed;

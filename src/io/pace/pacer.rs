@@ -1,5 +1,8 @@
 //! Computes due times with exact integer arithmetic. It has no clock: the caller passes the time.
 
+use std::time::Duration;
+
+use super::recorded_time::RecordedTime;
 use super::speed::Speed;
 use crate::model::Ratio;
 
@@ -29,14 +32,27 @@ pub struct Pacer {
     start_ns: Option<u64>,
     last_due_ns: u64,
     counted: u64,
-    first_timestamp_ns: Option<u64>,
+    recorded_time: RecordedTime,
 }
 
 impl Pacer {
     /// A pacer that starts with the first call of [`Self::due_ns`] or [`Self::observe`].
     #[must_use]
-    pub const fn new(speed: Speed) -> Self {
-        Self { speed, start_ns: None, last_due_ns: 0, counted: 0, first_timestamp_ns: None }
+    pub fn new(speed: Speed) -> Self {
+        let recorded_time = RecordedTime::default();
+        Self { speed, start_ns: None, last_due_ns: 0, counted: 0, recorded_time }
+    }
+
+    /// The same pacer, but no recorded gap between two frames takes longer than `max_gap` at its
+    /// speed. For a pacer that has not started.
+    #[must_use]
+    pub fn with_max_gap(mut self, max_gap: Duration) -> Self {
+        if let Speed::Recorded(times) = self.speed {
+            let max_gap_ns = u64::try_from(max_gap.as_nanos()).unwrap_or(u64::MAX);
+            let recorded_ns = times.multiply(max_gap_ns);
+            self.recorded_time = RecordedTime::with_max_gap(Some(recorded_ns));
+        }
+        self
     }
 
     /// The speed.
@@ -58,7 +74,7 @@ impl Pacer {
     /// Begins a new pass over the capture, or another capture: the next frame is due when the last
     /// one was. Rates continue unchanged.
     pub fn begin_pass(&mut self) {
-        self.first_timestamp_ns = None;
+        self.recorded_time.restart();
         if let (Some(start_ns), Speed::Recorded(_)) = (&mut self.start_ns, self.speed) {
             *start_ns = self.last_due_ns.max(*start_ns);
         }
@@ -107,8 +123,7 @@ impl Pacer {
         if timestamp_ns == 0 {
             return start_ns;
         }
-        let first_ns = *self.first_timestamp_ns.get_or_insert(timestamp_ns);
-        let gap_ns = timestamp_ns.saturating_sub(first_ns);
-        start_ns.saturating_add(times.divide(u128::from(gap_ns)))
+        let recorded_ns = self.recorded_time.observe(timestamp_ns);
+        start_ns.saturating_add(times.divide(u128::from(recorded_ns)))
     }
 }

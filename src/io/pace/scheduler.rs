@@ -74,6 +74,7 @@ impl<C: Clock> DepartureScheduler<C> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
@@ -247,6 +248,23 @@ mod tests {
     fn a_frame_without_a_time_does_not_wait() {
         let left_at = departures(&mut scheduler("original", 0), &at(&[0, 10 * MS, 0, 11 * MS]));
         assert!(left_at.iter().all(|left_ns| *left_ns <= MS), "{left_at:?}");
+    }
+
+    #[test]
+    fn long_gaps_take_at_most_the_limit_at_each_speed() {
+        for (speed, due_ms) in [("original", [0, 10, 510, 1_010]), ("2x", [0, 5, 505, 1_005])] {
+            let mut scheduler = scheduler(speed, 0);
+            scheduler.pacer = scheduler.pacer.with_max_gap(Duration::from_millis(500));
+            let start_ms = 5_000;
+            let recorded = [0, 10, 60_010, 3_600_000].map(|time| (start_ms + time) * MS);
+            // The third frame is not mirrored.
+            recorded.iter().for_each(|time| scheduler.pacer.observe(7_000_000_000, *time));
+            let left_at = departures(&mut scheduler, &at(&[recorded[0], recorded[1], recorded[3]]));
+            for (left_ns, due_ms) in left_at.iter().zip([due_ms[0], due_ms[1], due_ms[3]]) {
+                assert!(left_ns.abs_diff(due_ms * MS) < MS, "{speed}: {left_ns} for {due_ms} ms");
+            }
+            assert_eq!(left_at.len(), 3);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::scheduler::{DepartureScheduler, PacedCopy};
 use super::{Clock, MonotonicClock, Pacer, Speed};
@@ -32,6 +33,13 @@ impl<S, C> PacedSink<S, C> {
     pub fn with_clock(inner: S, clock: C, speed: Speed, stop: StopFlag) -> Self {
         let scheduler = DepartureScheduler { clock, pacer: Pacer::new(speed), stop };
         Self { inner, scheduler, group_drops: Drops::default() }
+    }
+
+    /// The same sink, but no recorded gap takes longer than `max_gap`. See [`Pacer::with_max_gap`].
+    #[must_use]
+    pub fn with_max_gap(mut self, max_gap: Duration) -> Self {
+        self.scheduler.pacer = self.scheduler.pacer.with_max_gap(max_gap);
+        self
     }
 
     /// Begins a new pass over the capture, or another capture. See [`Pacer::begin_pass`].

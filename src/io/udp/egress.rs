@@ -260,9 +260,7 @@ impl Egress {
 fn route_ids(table: &MirrorTable) -> impl Iterator<Item = RouteId> {
     table.sessions().iter().flat_map(|session| {
         let target = table.target(session.target).into_iter();
-        let addresses = target.flat_map(|target| {
-            std::iter::once(target.address).chain(target.further_addresses.iter().copied())
-        });
+        let addresses = target.flat_map(|target| target.addresses());
         addresses.map(|destination| RouteId { destination, source: session.source_address })
     })
 }

@@ -99,7 +99,7 @@ impl OutgoingCopies for Copies<'_> {
         Some(SessionEgress {
             path_key: PathKey {
                 target: session.target,
-                destination: target.address,
+                destination: target.address?,
                 source: session.source_address,
                 is_in_geneve: target.gateway_endpoint.is_some(),
             },

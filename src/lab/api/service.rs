@@ -16,9 +16,9 @@ use super::{events, follow, frames};
 use crate::http::{Body, HttpError, Service};
 use crate::lab::error::LabError;
 use crate::lab::explain::frame_of_flow;
-use crate::lab::{CopyFormat, ExplainRequest, InterfacePin, Lab};
+use crate::lab::{CopyFormat, ExplainRequest, Lab};
 use crate::model::{
-    Direction, InvalidValue, MacAddress, NetworkInterfaceId, TargetId, VXLAN_PORT,
+    Direction, InterfacePin, InvalidValue, MacAddress, NetworkInterfaceId, TargetId, VXLAN_PORT,
     parse_target_address,
 };
 

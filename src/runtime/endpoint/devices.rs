@@ -87,7 +87,9 @@ fn remove_gone(registry: &mut Registry, links: &[Link]) {
 
 /// Updates a network interface from its device. Returns a sentence if its addresses changed.
 fn update(interface: &mut NetworkInterface, link: &Link, is_listed: bool) -> Option<String> {
-    interface.mac_address = link.mac;
+    if interface.pin.mac_address.is_none() {
+        interface.mac_address = link.mac;
+    }
     interface.is_down = !link.is_running;
     if is_listed {
         let kind = link.kind.as_deref().unwrap_or(&link.link_layer);
@@ -95,7 +97,8 @@ fn update(interface: &mut NetworkInterface, link: &Link, is_listed: bool) -> Opt
     }
     interface.has_device_addresses |= is_listed || interface.private_ip_addresses.is_empty();
     // Copies from a loopback address cannot reach other hosts, so the routes select their source.
-    let follows = interface.has_device_addresses && !link.is_loopback;
+    let is_pinned = interface.pin.private_ip_addresses.is_some();
+    let follows = interface.has_device_addresses && !is_pinned && !link.is_loopback;
     if !follows || interface.private_ip_addresses == link.addresses {
         return None;
     }

@@ -12,6 +12,7 @@ use crate::control::account::{Account, NamedBy, Quotas, TargetResolver};
 use crate::control::{Registry, with_network_ids};
 use crate::http::{Certificate, HostNames};
 use crate::io::links::Link;
+use crate::model::TargetId;
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
 use crate::runtime::live_tables::LiveTables;
@@ -72,6 +73,7 @@ impl PreparedEndpoint {
         list_devices(&mut registry, links);
         targets.set_broadcasts(links.iter().flat_map(|link| link.broadcasts.clone()).collect());
         check_targets(&registry, &targets)?;
+        let is_strict = targets.is_strict();
         let registry = with_network_ids(registry, seed);
         let mut account = Account::with_owner(&account_id, registry, quotas, targets, random);
         // Targets of the state file may need the addresses of devices.
@@ -82,6 +84,9 @@ impl PreparedEndpoint {
             .map_err(|error| Error::state_failed(None, &std::io::Error::other(error)))?;
         update_devices(&mut account, links);
         check_sessions(&account, events)?;
+        if is_strict {
+            check_addresses_known(&account)?;
+        }
         report_inactive(&account.inactive(), events);
         Ok(Self { account: Arc::new(RwLock::new(account)), state, access, address })
     }
@@ -122,6 +127,18 @@ fn check_sessions(account: &Account, events: &EventSink) -> Result<(), Error> {
         events.send(Event::SessionComesBack(sentence));
     }
     Ok(())
+}
+
+/// Rejects targets of files without an address. Those of the state file were accepted before.
+fn check_addresses_known(account: &Account) -> Result<(), Error> {
+    let is_from_file =
+        |id: &TargetId| account.targets().get(id).is_some_and(|one| one.is_from_file);
+    match account.targets_without_address().find(|(id, _)| is_from_file(id)) {
+        None => Ok(()),
+        Some((id, _)) => Err(Error::InvalidValue(format!(
+            "traffic_mirror_target `{id}`: expected an address, which the options require"
+        ))),
+    }
 }
 
 /// Rejects targets of files whose address is forbidden for targets of clients.

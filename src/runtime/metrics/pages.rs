@@ -70,8 +70,9 @@ impl Pages {
     fn health(&self) -> Response<Body> {
         let snapshot = (self.snapshot)();
         let unaccounted = snapshot.unaccounted();
+        let targets_without_address = snapshot.targets_without_address();
         if snapshot.is_attached() && unaccounted.is_empty() {
-            return page(StatusCode::OK, PLAIN, "ok\n");
+            return page(StatusCode::OK, PLAIN, healthy_text(&targets_without_address));
         }
         let missing = snapshot.missing().into_iter();
         let missing = missing
@@ -83,9 +84,17 @@ impl Pages {
             (false, true) => "some network interfaces are not attached",
             (false, false) => "no network interface is attached",
         };
-        let unhealthy = UnhealthyBody { status, missing, unaccounted };
+        let unhealthy = UnhealthyBody { status, missing, unaccounted, targets_without_address };
         let body = serde_json::to_string(&unhealthy).unwrap_or_default() + "\n";
         page(StatusCode::SERVICE_UNAVAILABLE, "application/json", body)
+    }
+}
+
+/// The text of a healthy run. A target without an address is no fault of the run, as in AWS.
+fn healthy_text(targets_without_address: &[&str]) -> String {
+    match targets_without_address {
+        [] => "ok\n".to_owned(),
+        some => format!("ok\ntargets without an address: {}\n", some.join(", ")),
     }
 }
 
@@ -96,6 +105,9 @@ struct UnhealthyBody<'s> {
     /// Frames that are not accounted for, by device.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     unaccounted: BTreeMap<&'s str, u64>,
+    /// Targets of sessions without an address. They alone do not make the run unhealthy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    targets_without_address: Vec<&'s str>,
 }
 
 #[derive(Serialize)]

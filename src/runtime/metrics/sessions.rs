@@ -10,7 +10,7 @@ use crate::runtime::snapshot::Snapshot;
 const MAX_IDLE_RULES: usize = 1_000;
 
 pub(super) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
-    let [mut packets, mut bytes, mut truncated, mut to_mtu] = empty();
+    let [mut packets, mut bytes, mut truncated, mut to_mtu, mut dropped] = empty();
     let by_session = snapshot.by_session();
     for (table, counters) in &by_session {
         for (session, counted) in table.sessions().iter().zip(&counters.sessions) {
@@ -19,13 +19,14 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
             packets.add(labels.clone(), mirrored);
             bytes.add(labels.clone(), mirrored_bytes);
             truncated.add(labels.clone(), counted.truncated);
-            to_mtu.add(labels, counted.truncated_to_mtu);
+            to_mtu.add(labels.clone(), counted.truncated_to_mtu);
+            dropped.add(labels, counted.dropped);
         }
     }
-    vec![packets, bytes, truncated, to_mtu, rules(&by_session)]
+    vec![packets, bytes, truncated, to_mtu, dropped, rules(&by_session)]
 }
 
-fn empty() -> [MetricFamily; 4] {
+fn empty() -> [MetricFamily; 5] {
     [
         MetricFamily::counter(
             "traffic_mirror_mirrored_packets",
@@ -44,10 +45,14 @@ fn empty() -> [MetricFamily; 4] {
             "Copies truncated to the MTU of the path to the target and not to PacketLength, by \
              session.",
         ),
+        MetricFamily::counter(
+            "traffic_mirror_session_dropped_packets",
+            "Copies that a session accepted and that were dropped, by session.",
+        ),
     ]
 }
 
-/// They contain the target's address, so that a sum over the sessions of a target keeps it.
+/// They contain the target's address, empty if it has none, so that a sum over the sessions of a target keeps it.
 fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
     let interface = table.interface(session.interface);
     let target = table.target(session.target);
@@ -57,7 +62,10 @@ fn labels(table: &MirrorTable, session: &CompiledSession) -> Labels {
         ("virtual_network_id", session.virtual_network_id.value().to_string()),
         ("network_interface_id", interface.map(|one| one.id().to_string()).unwrap_or_default()),
         ("traffic_mirror_target_id", target.map(|one| one.id.to_string()).unwrap_or_default()),
-        ("address", target.map(|one| one.address.to_string()).unwrap_or_default()),
+        (
+            "address",
+            target.and_then(|one| one.address).map(|one| one.to_string()).unwrap_or_default(),
+        ),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The metric families by target and by ring.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use super::family::{Labels, MetricFamily};
@@ -29,7 +29,7 @@ pub(super) fn targets(snapshot: &Snapshot) -> [MetricFamily; 4] {
     ];
     let targets = snapshot.interfaces.iter().flat_map(|one| one.table.targets());
     let known = targets.flat_map(|target| {
-        let addresses = addresses(target).map(|address| target_labels(target, address));
+        let addresses = target.addresses().map(|address| target_labels(target, address));
         addresses.map(|labels| (labels, [0; 4])).collect::<Vec<_>>()
     });
     let by_address = targets_by_address(snapshot);
@@ -47,6 +47,22 @@ pub(super) fn targets(snapshot: &Snapshot) -> [MetricFamily; 4] {
         }
     }
     families
+}
+
+/// Whether each target of a session has an address.
+pub(super) fn known_addresses(snapshot: &Snapshot) -> MetricFamily {
+    let mut family = MetricFamily::gauge(
+        "traffic_mirror_target_has_address",
+        "Whether the target has an address (1), or has none, so that its copies are dropped as \
+         no_target_address (0).",
+    );
+    let targets = snapshot.interfaces.iter().flat_map(|one| one.table.targets());
+    let targets: BTreeMap<_, _> =
+        targets.map(|one| (one.id.to_string(), one.address.is_some())).collect();
+    for (id, has_address) in targets {
+        family.add(vec![("traffic_mirror_target_id", id)], u64::from(has_address));
+    }
+    family
 }
 
 /// The families by device and worker. A worker whose interface is no longer configured keeps its
@@ -106,15 +122,11 @@ fn target_labels(target: &CompiledTarget, address: SocketAddr) -> Labels {
     vec![("traffic_mirror_target_id", target.id.to_string()), ("address", address.to_string())]
 }
 
-fn addresses(target: &CompiledTarget) -> impl Iterator<Item = SocketAddr> {
-    [target.address].into_iter().chain(target.further_addresses.iter().copied())
-}
-
 /// The targets of all sessions by address; the first if several have the same address.
 fn targets_by_address(snapshot: &Snapshot) -> HashMap<SocketAddr, &CompiledTarget> {
     let mut names = HashMap::new();
     for target in snapshot.interfaces.iter().flat_map(|one| one.table.targets()) {
-        for address in addresses(target) {
+        for address in target.addresses() {
             names.entry(address).or_insert(target);
         }
     }
@@ -129,7 +141,7 @@ fn reported_labels(
     report: &TargetReport,
 ) -> Labels {
     let has_address =
-        |target: &&CompiledTarget| addresses(target).any(|one| one == report.destination);
+        |target: &&CompiledTarget| target.addresses().any(|one| one == report.destination);
     let target = table.and_then(|table| table.target(report.target)).filter(has_address);
     match target.or_else(|| by_address.get(&report.destination).copied()) {
         Some(target) => target_labels(target, report.destination),

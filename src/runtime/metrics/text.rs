@@ -63,6 +63,7 @@ fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let mut families = totals::families(snapshot, &total);
     families.extend(sessions::families(snapshot));
     families.extend(targets_and_rings::targets(snapshot));
+    families.push(targets_and_rings::known_addresses(snapshot));
     families.extend(targets_and_rings::rings(snapshot));
     families.extend(aws::families(snapshot));
     families

@@ -17,6 +17,7 @@ pub(super) fn families(snapshot: &Snapshot, total: &Counters) -> Vec<MetricFamil
         not_mirrored(total),
         dropped(total),
     ];
+    families.extend(impaired(snapshot));
     families.extend(retired(total));
     families.extend(run(snapshot));
     families
@@ -43,6 +44,24 @@ fn dropped(total: &Counters) -> MetricFamily {
         family.add(vec![("cause", cause.label().to_owned())], total.dropped(cause));
     }
     family
+}
+
+/// None without fault injection.
+fn impaired(snapshot: &Snapshot) -> Option<MetricFamily> {
+    let workers = snapshot.workers.iter().filter_map(|worker| worker.impaired);
+    let sum = workers.reduce(|mut sum, one| {
+        sum.add(&one);
+        sum
+    })?;
+    let mut family = MetricFamily::counter(
+        "traffic_mirror_impaired",
+        "Mirrored copies that fault injection (--impair) lost, duplicated, reordered or corrupted; \
+         not_sent: duplicates and late copies that could not be sent.",
+    );
+    for (name, count) in sum.by_name() {
+        family.add(vec![("fault", name.to_owned())], count);
+    }
+    Some(family)
 }
 
 fn retired(total: &Counters) -> [MetricFamily; 4] {

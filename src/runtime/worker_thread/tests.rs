@@ -6,7 +6,7 @@ use super::super::receipt::Receipt;
 use super::*;
 use crate::dataplane::{Burst, Frame, LoopGuard, Source, TableParts};
 use crate::io::live::{FilterState, SourceCounts, TrafficSample, Waker};
-use crate::io::udp::UdpOptions;
+use crate::io::udp::{Egress, UdpOptions};
 
 /// A source in which `left` frames wait when its device is deleted.
 #[derive(Default)]
@@ -87,7 +87,8 @@ fn worker() -> WorkerThread {
     let port = WorkerPort::new(Waker::new().unwrap());
     let egress = Arc::new(Egress::new(UdpOptions::default()));
     let table = Arc::new(MirrorTable::new(TableParts::default()));
-    WorkerThread::new(table, SharedGuard::new(guard()), egress, port)
+    let sink = OptionallyImpaired::new(UdpSink::with_egress(egress), None, 0);
+    WorkerThread::new(table, SharedGuard::new(guard()), sink, port)
 }
 
 fn guard() -> Arc<LoopGuard> {

@@ -41,7 +41,23 @@ pub fn endpoint() -> Endpoint {
     registry.add_target(Target::at(id, "192.0.2.1:4789".parse().unwrap())).unwrap();
     let mut quotas = Quotas::default();
     assert!(Quotas::NAMES.iter().all(|name| quotas.set(name, 1_000_000)));
-    let account = Account::new(registry, quotas, TargetResolver::default(), random_number);
+    serve_account(Account::new(registry, quotas, TargetResolver::default(), random_number))
+}
+
+/// An endpoint where clients create network interfaces. It has one of a file, at 10.0.0.5.
+pub fn virtual_endpoint() -> Endpoint {
+    let mut registry = Registry::default();
+    let id = NetworkInterfaceId::new("eni-0123456789abcdef0").unwrap();
+    let mut interface = NetworkInterface::new(id);
+    interface.private_ip_addresses = vec!["10.0.0.5".parse().unwrap()];
+    registry.add_network_interface(interface).unwrap();
+    let resolver = TargetResolver::default();
+    let mut account = Account::new(registry, Quotas::default(), resolver, random_number);
+    account.use_virtual_interfaces();
+    serve_account(account)
+}
+
+fn serve_account(account: Account) -> Endpoint {
     let account = Arc::new(RwLock::new(account));
     Endpoint::new(account, NullBackend, NullBackend, || 1_700_000_000, random_number).unwrap()
 }

@@ -12,6 +12,26 @@ use crate::model::{
     Tags,
 };
 
+/// A network interface that a client created. Its Ethernet address is derived from its id.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InterfaceRecord {
+    pub(super) sequence: u64,
+    pub(super) owner: String,
+    /// The primary IPv4 address is the first.
+    pub(super) addresses: Vec<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) interface_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) created_s: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_detached: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) description: Option<String>,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub(super) tags: Tags,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TargetRecord {
@@ -26,6 +46,8 @@ pub(super) struct TargetRecord {
     pub(super) address: Option<SocketAddr>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) further_addresses: Vec<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) pinned_addresses: Vec<SocketAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
     #[serde(default, skip_serializing_if = "Tags::is_empty")]

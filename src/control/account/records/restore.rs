@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::format::{FilterRecord, RuleRecord, SessionRecord, TargetRecord};
+use super::format::{FilterRecord, InterfaceRecord, RuleRecord, SessionRecord, TargetRecord};
 use crate::control::account::api_error::ApiError;
-use crate::control::account::target_resolver::set_addresses;
-use crate::control::account::{Account, NamedBy, Ownership};
+use crate::control::account::{Account, Ownership};
+use crate::control::vpc::synthetic_mac;
 use crate::model::{
     Filter, FilterId, FilterRuleId, InvalidValue, NetworkInterface, NetworkInterfaceId,
     PacketLength, Session, SessionId, SessionNumber, Target, TargetId, TargetKind,
@@ -41,6 +41,9 @@ impl Account {
     fn restore_one(&mut self, key: &str, text: &str) -> Result<(), ApiError> {
         let (kind, id) = key.split_once('/').unwrap_or_default();
         match kind {
+            "network-interface" => {
+                self.restore_interface(NetworkInterfaceId::new(id)?, from_json(text)?)
+            }
             "target" => self.restore_target(TargetId::new(id)?, from_json(text)?),
             "filter" => self.restore_filter(FilterId::new(id)?, from_json(text)?),
             "rule" => self.restore_rule(FilterRuleId::new(id)?, from_json(text)?),
@@ -56,6 +59,25 @@ impl Account {
     fn restored_ownership(&mut self, sequence: u64, owner: &str) -> Ownership {
         self.next_sequence = self.next_sequence.max(sequence.saturating_add(1));
         Ownership { sequence, owner: Arc::from(owner), is_from_file: false }
+    }
+
+    fn restore_interface(
+        &mut self,
+        id: NetworkInterfaceId,
+        record: InterfaceRecord,
+    ) -> Result<(), ApiError> {
+        let mut interface = NetworkInterface::new(id.clone());
+        interface.mac_address = Some(synthetic_mac(&id));
+        interface.private_ip_addresses = record.addresses;
+        interface.interface_type = record.interface_type;
+        interface.created_s = record.created_s;
+        interface.is_detached = record.is_detached;
+        interface.description = record.description;
+        interface.tags = record.tags;
+        self.registry.add_network_interface(interface)?;
+        let ownership = self.restored_ownership(record.sequence, &record.owner);
+        self.network_interfaces.insert(id, ownership);
+        Ok(())
     }
 
     fn restore_target(&mut self, id: TargetId, record: TargetRecord) -> Result<(), ApiError> {
@@ -78,33 +100,17 @@ impl Account {
             }
         };
         let mut target = Target::new(id.clone(), kind);
-        match self.addresses_of(&target.kind, &record.tags) {
-            Ok(addresses) => set_addresses(&mut target, addresses),
-            Err(_) => {
-                let last = record.address.iter().chain(&record.further_addresses);
-                self.set_last_addresses(&mut target, last);
-            }
-        }
+        let last = record.address.iter().chain(&record.further_addresses);
+        let canonical = |one: &SocketAddr| SocketAddr::new(one.ip().to_canonical(), one.port());
+        target.sources.last = last.map(canonical).collect();
+        target.sources.pinned = record.pinned_addresses;
         target.description = record.description;
         target.tags = record.tags;
         self.registry.add_target(target)?;
+        self.recheck_target(&id);
         let ownership = self.restored_ownership(record.sequence, &record.owner);
         self.targets.insert(id, ownership);
         Ok(())
-    }
-
-    /// Sets the addresses of a record for a target that has no address now. If these are not
-    /// allowed, its sessions are inactive until a later start allows them.
-    fn set_last_addresses<'a>(
-        &self,
-        target: &mut Target,
-        last: impl Iterator<Item = &'a SocketAddr>,
-    ) {
-        let canonical = |one: &SocketAddr| SocketAddr::new(one.ip().to_canonical(), one.port());
-        let last: Vec<SocketAddr> = last.map(canonical).collect();
-        let check = |one: &SocketAddr| self.target_resolver.check_target(one.ip(), NamedBy::Client);
-        target.is_forbidden = last.is_empty() || last.iter().any(|one| check(one).is_err());
-        set_addresses(target, last);
     }
 
     fn restore_filter(&mut self, id: FilterId, record: FilterRecord) -> Result<(), ApiError> {
@@ -178,7 +184,7 @@ impl Account {
 
 /// The rank of a record in the order of reading.
 fn restore_order(key: &str) -> Result<u8, ApiError> {
-    let kinds = ["target/", "filter/", "rule/", "session/", "token/"];
+    let kinds = ["network-interface/", "target/", "filter/", "rule/", "session/", "token/"];
     let known = (0..).zip(kinds).find(|(_, kind)| key.starts_with(kind));
     known
         .map(|(rank, _)| rank)

@@ -6,6 +6,7 @@ use super::super::text::{ExpositionFormat, exposition};
 use super::exposition_parser::Samples;
 use super::{Mirror, after, before, busy, idle, report};
 use crate::dataplane::{DropCause, NotMirrored};
+use crate::io::impair::ImpairmentCounts;
 
 fn text(snapshot: &super::Snapshot) -> String {
     exposition(snapshot, ExpositionFormat::OpenMetrics).unwrap()
@@ -42,6 +43,20 @@ fn a_session_has_all_its_id_labels() {
         );
     }
     samples.sum_where("traffic_mirror_truncated_to_mtu_packets_total", &labels);
+}
+
+#[test]
+fn injected_faults_are_exported_only_if_they_were_requested() {
+    let mut snapshot = busy();
+    assert!(!text(&snapshot).contains("impaired"));
+    let counts = ImpairmentCounts { lost: 3, reordered: 2, ..ImpairmentCounts::default() };
+    snapshot.workers[0].impaired = Some(counts);
+    snapshot.workers[2].impaired = Some(counts);
+    let samples = Samples::read(&text(&snapshot));
+    for (fault, count) in [("lost", 6.0), ("reordered", 4.0), ("duplicated", 0.0)] {
+        let labels = [("fault", fault)];
+        assert_eq!(samples.sum_where("traffic_mirror_impaired_total", &labels), count, "{fault}");
+    }
 }
 
 #[test]

@@ -130,6 +130,7 @@ impl Mirror {
                         is_filtered: true,
                     },
                     targets: vec![report(0, "192.0.2.10:4789"), report(1, "[2001:db8::53]:4789")],
+                    impaired: None,
                     table: Some(Arc::clone(&self.table)),
                     counters,
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::pages::SnapshotSource;
 use super::super::server::{LIMITS, serve};
 use super::exposition_parser::Samples;
-use super::{busy, idle};
+use super::{busy, idle, table};
 use crate::http::{HostNames, Limits, Server};
 use crate::runtime::{EventSink, MetricsOptions, Snapshot};
 
@@ -97,6 +97,20 @@ fn the_health_page_names_missing_devices() {
     nothing_wanted.workers.clear();
     nothing_wanted.interfaces.clear();
     assert_eq!(get(&served(nothing_wanted), "/healthz").1, "ok\n");
+}
+
+#[test]
+fn the_health_page_names_targets_without_an_address() {
+    let nowhere = include_str!("before.toml")
+        .replace("address = \"192.0.2.10\"", "network_load_balancer_arn = \"arn:x\"");
+    let mut snapshot = idle();
+    snapshot.interfaces.iter_mut().for_each(|one| one.table = table(&nowhere));
+    let body = get(&served(snapshot.clone()), "/healthz").1;
+    assert!(body.ends_with("\"targets_without_address\":[\"tmt-one\"]}\n"), "{body}");
+    snapshot.workers.iter_mut().for_each(|one| one.is_attached = true);
+    let (head, body) = get(&served(snapshot), "/healthz");
+    assert!(head.starts_with("http/1.1 200 ok"), "{head}");
+    assert_eq!(body, "ok\ntargets without an address: tmt-one\n");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::parse::{ParsedFrame, parse_frame};
 use super::{FrameOutcome, Input, InterfaceOutcome, Mode, expected_outcomes};
 use traffic_mirror::control::{CompileOptions, Registry, compile};
 use traffic_mirror::dataplane::{
-    BURST_LEN, Burst, Copies, Drops, FlowKey, Frame, Medium, MirrorOutcome, MirrorTable,
+    BURST_LEN, Burst, Copies, DropCause, Drops, FlowKey, Frame, Medium, MirrorOutcome, MirrorTable,
     NotMirrored, SessionMatch, Sink, Source, Verdict, Worker,
 };
 
@@ -39,6 +39,7 @@ struct OutcomeSink {
 impl Sink for OutcomeSink {
     fn send(&mut self, copies: &Copies<'_>, _drops: &mut Drops) -> io::Result<()> {
         for copy in copies.iter() {
+            assert!(self.table.has_target_address(copy.session()));
             self.copies.push([&copy.outer()[..], &copy.inner().to_vec()].concat());
         }
         Ok(())
@@ -58,11 +59,14 @@ impl Sink for OutcomeSink {
                     let entry = self.table.session(session).unwrap();
                     let rule = by.rule().map(|rule| &entry.filter.all_rules()[rule.get()]);
                     assert!(usize::from(verdict.frame) < burst.len());
-                    FrameOutcome::Mirrored {
-                        session_number: entry.number.value(),
-                        rule_number: rule.map(|rule| rule.number().value()),
-                        bytes: Vec::new(),
-                        truncated: false,
+                    let session_number = entry.number.value();
+                    let rule_number = rule.map(|rule| rule.number().value());
+                    let (bytes, truncated) = (Vec::new(), false);
+                    match self.table.has_target_address(session) {
+                        true => {
+                            FrameOutcome::Mirrored { session_number, rule_number, bytes, truncated }
+                        }
+                        false => FrameOutcome::Dropped { session_number, rule_number },
                     }
                 }
             };
@@ -87,7 +91,7 @@ pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
     let expected: Vec<InterfaceOutcome> =
         inputs.iter().flat_map(|input| expected_outcomes(registry, mode, input)).collect();
     let mut copies = sink.copies.into_iter();
-    let (mut truncated_copies, mut mirrored) = (0, 0);
+    let (mut truncated_copies, mut mirrored, mut dropped) = (0, 0, 0);
     assert_eq!(sink.outcomes.len(), expected.len());
     for (mut outcome, expected) in sink.outcomes.into_iter().zip(expected) {
         if let FrameOutcome::Mirrored { bytes, truncated, .. } = &mut outcome.2 {
@@ -98,12 +102,15 @@ pub fn compare(registry: &Registry, mode: Mode, inputs: &[Input]) {
             }
             mirrored += 1;
         }
+        dropped += u64::from(matches!(outcome.2, FrameOutcome::Dropped { .. }));
         assert_eq!(outcome, expected);
     }
     assert_eq!(copies.next(), None);
     let counters = worker.counters();
     assert!(counters.is_balanced());
     assert_eq!(counters.mirrored(), mirrored);
+    assert_eq!(counters.dropped(DropCause::NoTargetAddress), dropped);
+    assert_eq!(counters.sessions.iter().map(|one| one.dropped).sum::<u64>(), dropped);
     assert_eq!(counters.sessions.iter().map(|one| one.truncated).sum::<u64>(), truncated_copies);
 }
 

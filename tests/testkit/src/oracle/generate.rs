@@ -195,7 +195,10 @@ fn target(entropy: &mut Entropy<'_>, index: usize) -> Target {
     };
     let mut target = Target::new(TargetId::new(&format!("tmt-{index}")).unwrap(), kind);
     let address = if entropy.one_in(3) { "[2001:db8::99]:4789" } else { "192.0.2.99:4790" };
-    target.address = Some(address.parse().unwrap());
+    // Only a target that names a resource may have no address.
+    if target.kind == TargetKind::Address || !entropy.one_in(3) {
+        target.address = Some(address.parse().unwrap());
+    }
     if entropy.one_in(3) {
         let is_gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
         let lowest = if is_gateway { 256 } else { 68 };

@@ -30,7 +30,17 @@ pub struct Input {
 /// What happens to a frame at one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameOutcome {
-    Mirrored { session_number: u16, rule_number: Option<u16>, bytes: Vec<u8>, truncated: bool },
+    Mirrored {
+        session_number: u16,
+        rule_number: Option<u16>,
+        bytes: Vec<u8>,
+        truncated: bool,
+    },
+    /// A session accepted the frame, but its target has no address.
+    Dropped {
+        session_number: u16,
+        rule_number: Option<u16>,
+    },
     NotMirrored(&'static str),
 }
 
@@ -218,7 +228,10 @@ fn mirrored(
     input: &Input,
 ) -> FrameOutcome {
     let target = registry.target(&session.target_id).unwrap();
-    let address = registry.target_address(target).unwrap();
+    let rule_number = rule.map(|rule| rule.number().value());
+    let Some(address) = registry.target_address(target) else {
+        return FrameOutcome::Dropped { session_number: session.number.value(), rule_number };
+    };
     let ip_len = if address.is_ipv4() { 20 } else { 40 };
     let gateway = matches!(target.kind, TargetKind::GatewayLoadBalancerEndpoint(_));
     let balancer = matches!(target.kind, TargetKind::NetworkLoadBalancer(_));
@@ -261,7 +274,7 @@ fn mirrored(
     }
     FrameOutcome::Mirrored {
         session_number: session.number.value(),
-        rule_number: rule.map(|rule| rule.number().value()),
+        rule_number,
         bytes,
         truncated: len < input.bytes.len(),
     }

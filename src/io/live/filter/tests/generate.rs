@@ -259,7 +259,7 @@ pub(super) fn table_of_targets(
     let interface = |name| Arc::new(NetworkInterface::new(NetworkInterfaceId::new(name).unwrap()));
     let target = |port| CompiledTarget {
         id: TargetId::new(&format!("tmt-{port}")).unwrap(),
-        address: SocketAddr::from(([192, 0, 2, 10], port)),
+        address: Some(SocketAddr::from(([192, 0, 2, 10], port))),
         further_addresses: Vec::new(),
         gateway_endpoint: None,
         mtu: None,
