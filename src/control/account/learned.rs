@@ -14,6 +14,12 @@ impl Account {
         self.emulator.is_present = true;
     }
 
+    /// Whether the program runs in front of another emulator, which has the instances.
+    #[must_use]
+    pub const fn has_emulator(&self) -> bool {
+        self.emulator.is_present
+    }
+
     /// Shows this account id, twelve digits, wherever the id of the account's owner would be shown.
     /// Stored records keep the owner, so that resources stay visible when the other emulator is
     /// down.

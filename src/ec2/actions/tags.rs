@@ -147,7 +147,8 @@ fn resources_of<'a>(account: &'a Account, call: &Call<'_>) -> Vec<TaggedResource
     });
     let interfaces = account.visible_interfaces(call.caller.owner).flat_map(|interface| {
         let (id, tags) = (interface.id(), tags_of(interface));
-        let instance = (!interface.is_detached).then(|| ("instance", instance_id(id)));
+        let has_instance = !interface.is_detached && !account.has_emulator();
+        let instance = has_instance.then(|| ("instance", instance_id(id)));
         let ids = std::iter::once(("network-interface", id.to_string())).chain(instance);
         ids.map(move |(kind, id)| {
             let tags = Cow::Owned(tags.clone());
