@@ -110,3 +110,18 @@ fn a_filter_that_only_the_emulator_has_selects_no_own_interface() {
     let dry = stack.send("Action=DescribeNetworkInterfaces&DryRun=true");
     assert_eq!((dry.status, dry.one("Code")), (412, "DryRunOperation"));
 }
+
+#[test]
+fn the_tags_of_a_learned_interface_are_listed_once() {
+    let (stack, emulator) = Stack::with_emulator();
+    let id = "eni-0123456789abcdef0";
+    emulator.add_interface(id, "10.0.0.5", None);
+    let tag = (id.to_owned(), "Name".to_owned(), "web".to_owned());
+    emulator.resources.lock().unwrap().tags.push(tag);
+    assert_eq!(stack.create_session(id, 1).status, 200);
+    assert_eq!(stack.interface(id).unwrap().tags["Name"], "web");
+    emulator.resources.lock().unwrap().page_len = Some(1);
+    let ids = pages(&stack, "Action=DescribeTags", "resourceId", 1000);
+    assert_eq!(ids.iter().filter(|one| **one == id).count(), 1, "{ids:?}");
+    assert!(ids.iter().all(|one| !one.starts_with("i-")), "the emulator has instances: {ids:?}");
+}

@@ -208,11 +208,19 @@ fn interfaces(request: &Received, resources: &Resources) -> String {
             format!(
                 "<item>{attachment}<networkInterfaceId>{id}</networkInterfaceId>\
                  <macAddress>02:00:00:00:00:09</macAddress>\
-                 <privateIpAddress>{address}</privateIpAddress></item>"
+                 <privateIpAddress>{address}</privateIpAddress><tagSet>{}</tagSet></item>",
+                tags_of(id, resources)
             )
         })
         .collect();
     page(request, resources, "networkInterfaceSet", &selected)
+}
+
+fn tags_of(id: &str, resources: &Resources) -> String {
+    let tags = resources.tags.iter().filter(|(of, ..)| of == id);
+    let tags =
+        tags.map(|(_, key, value)| format!("<item><key>{key}</key><value>{value}</value></item>"));
+    tags.collect()
 }
 
 fn instances(request: &Received, resources: &Resources) -> String {

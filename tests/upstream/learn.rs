@@ -99,3 +99,12 @@ fn the_addresses_of_a_load_balancer_follow_its_members() {
         stack.send(&format!("Action=DescribeTags&Filter.1.Name=resource-id&Filter.1.Value.1={id}"));
     assert_eq!(tags.all("key"), [""; 0], "a learned address is not a tag");
 }
+
+#[test]
+fn an_interface_with_a_loopback_address_cannot_be_a_target() {
+    let (stack, emulator) = Stack::with_emulator();
+    emulator.add_interface(ID, "127.0.0.1", None);
+    let refused = stack.send(&format!("Action=CreateTrafficMirrorTarget&NetworkInterfaceId={ID}"));
+    assert_eq!(refused.one("Code"), "InvalidTrafficMirrorTarget");
+    assert!(refused.one("Message").contains("loopback"), "{}", refused.body);
+}

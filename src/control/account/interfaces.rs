@@ -56,10 +56,12 @@ impl Account {
     }
 
     /// The network interfaces that an account can see: those that it created, and those of the host
-    /// and of configuration files.
+    /// and of configuration files. Learned ones are described by the emulator that has them.
     pub fn visible_interfaces(&self, owner: &str) -> impl Iterator<Item = &NetworkInterface> {
-        let is_visible = move |id| self.is_interface_visible(id, owner);
-        self.registry.network_interfaces().iter().filter(move |one| is_visible(one.id()))
+        let is_visible = move |one: &&NetworkInterface| {
+            !one.is_learned && self.is_interface_visible(one.id(), owner)
+        };
+        self.registry.network_interfaces().iter().filter(is_visible)
     }
 
     fn is_interface_visible(&self, id: &NetworkInterfaceId, owner: &str) -> bool {

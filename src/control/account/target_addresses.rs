@@ -174,7 +174,8 @@ impl Account {
         let Some((interface, address)) = first else { return Ok(None) };
         let is_from_file = self.targets.get(target.id()).is_some_and(|one| one.is_from_file);
         let is_pinned = interface.pin.private_ip_addresses.is_some();
-        let is_of_client = is_pinned || interface.device.is_some() && !is_from_file;
+        let is_created = self.network_interfaces.get(id).is_some() || interface.is_learned;
+        let is_of_client = is_pinned || is_created || interface.device.is_some() && !is_from_file;
         let named_by = if is_of_client { NamedBy::Client } else { NamedBy::User };
         self.target_resolver.check_target(address, named_by)?;
         Ok(Some(named_by))

@@ -151,7 +151,7 @@ pub(super) fn interface_views<'a>(
     call: &Call<'a>,
 ) -> Vec<(String, InterfaceView<'a>)> {
     // The emulator that has a learned interface describes it.
-    let interfaces = account.visible_interfaces(call.caller.owner).filter(|one| !one.is_learned);
+    let interfaces = account.visible_interfaces(call.caller.owner);
     let views = interfaces.map(|interface| {
         (interface.id().to_string(), InterfaceView::new(account, call, interface))
     });
