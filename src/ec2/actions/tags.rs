@@ -145,10 +145,8 @@ fn resources_of<'a>(account: &'a Account, call: &Call<'_>) -> Vec<TaggedResource
         let tags = Cow::Borrowed(account.tags_of(&resource)?);
         Some(TaggedResource { sequence, id: resource.id().to_owned(), kind, tags })
     });
-    // Another emulator has the instances, and lists what was learned from it.
     let has_instances = !account.has_emulator();
-    let own = account.visible_interfaces(call.caller.owner).filter(|one| !one.is_learned);
-    let interfaces = own.flat_map(|interface| {
+    let interfaces = account.visible_interfaces(call.caller.owner).flat_map(|interface| {
         let (id, tags) = (interface.id(), tags_of(interface));
         let has_instance = has_instances && !interface.is_detached;
         let instance = has_instance.then(|| ("instance", instance_id(id)));
