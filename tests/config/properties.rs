@@ -116,7 +116,10 @@ prop_compose! {
         let mut target = Target::new(TargetId::new(&id).unwrap(), kind);
         target.address = Some((ip, port).into());
         if target.kind.is_load_balancer() {
-            let other = |n: u16| (ip, 1 + (port.wrapping_add(n)) % 65_535).into();
+            let other = |n: u16| {
+                let port = 1 + (u32::from(port) + u32::from(n)) % 65_535;
+                (ip, u16::try_from(port).unwrap()).into()
+            };
             let others: Vec<std::net::SocketAddr> = (0..more).map(other).collect();
             let is_other = |one: &&std::net::SocketAddr| one.port() != port;
             target.further_addresses = others.iter().filter(is_other).copied().collect();
