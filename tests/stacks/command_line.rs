@@ -10,7 +10,7 @@ use testkit::records::read;
 use crate::lab_process::{LabProcess, outer_addresses, path, succeed};
 
 /// The frames of the quickstart that the filter for TCP over IPv4 accepts.
-const TCP: usize = 66;
+const TCP: usize = 61;
 
 /// Runs about 14 commands of at least 500 ms each.
 #[test]
