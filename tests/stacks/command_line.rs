@@ -18,7 +18,8 @@ fn the_aws_cli_goes_the_main_path() {
     for program in ["aws", "curl"] {
         let ran = Command::new(program).arg("--version").output();
         if !ran.is_ok_and(|output| output.status.success()) {
-            let text = format!("NOT RUN: the AWS CLI with lab needs {program} (pip install awscli)\n");
+            let text =
+                format!("NOT RUN: the AWS CLI with lab needs {program} (pip install awscli)\n");
             return print_uncaptured(&text);
         }
     }

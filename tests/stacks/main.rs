@@ -6,6 +6,7 @@
 )]
 
 mod automations;
+mod cdk;
 mod command_line;
 mod lab_process;
 mod terraform;

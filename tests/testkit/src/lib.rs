@@ -7,13 +7,13 @@
 pub mod config;
 pub mod lab_client;
 pub mod memory_endpoint;
+mod moto;
 pub mod namespace;
 pub mod oracle;
 pub mod records;
 pub mod ring;
-pub mod terraform;
-mod moto;
 mod shared_captures;
+pub mod terraform;
 
 use std::io::Write;
 
