@@ -103,7 +103,7 @@ impl Lab {
         });
         let snapshot = Snapshot {
             version: VERSION,
-            account_id: self.shared.options.account_id.clone(),
+            account_id: account.shown_owner(&self.shared.options.account_id).to_owned(),
             now_s,
             network_interfaces: interfaces.collect(),
             targets: targets.collect(),

@@ -3,11 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use testkit::lab_client::{Reply, connect, next_line, send};
 use testkit::records::read;
 use traffic_mirror::http::{HostNames, Server};
 use traffic_mirror::lab::{Lab, serve};
 
-use crate::client::{connect, next_line, send};
 use crate::resources::{Resources, SOURCE, eni, frame, options};
 
 struct Served {
@@ -25,11 +25,11 @@ impl Served {
         Self { lab, server, resources }
     }
 
-    fn send(&self, line: &str, headers: &str, body: &[u8]) -> crate::client::Reply {
+    fn send(&self, line: &str, headers: &str, body: &[u8]) -> Reply {
         send(self.server.address(), line, headers, body)
     }
 
-    fn play(&self, parameters: &str, body: &[u8]) -> crate::client::Reply {
+    fn play(&self, parameters: &str, body: &[u8]) -> Reply {
         self.send(&format!("POST network-interfaces/{SOURCE}/frames{parameters}"), "", body)
     }
 

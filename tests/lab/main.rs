@@ -6,7 +6,6 @@
     reason = "a test may stop where its input is not as it should"
 )]
 
-mod client;
 mod golden;
 mod http_api;
 mod lifecycle;

@@ -1,11 +1,9 @@
 //! The EC2 endpoint with Terraform: applied resources mirror, and a plan then has no difference.
 //!
-//! Needs `terraform` (1.5 or newer) and a folder with `registry.terraform.io/hashicorp/aws`, as
-//! `terraform providers mirror` makes it: one of `MIRRORS`, or the value of the variable
-//! `TERRAFORM_MIRROR`. The namespace of the test cannot reach a registry.
+//! Needs `terraform` (1.5 or newer) and its AWS provider in a folder of `testkit::terraform`. The
+//! namespace of the test cannot reach a registry.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -14,10 +12,8 @@ use crate::endpoint::{Client, ENDPOINT};
 use crate::lab::Lab;
 use crate::mirror::Mirror;
 use crate::traffic::{IPV4, Pair};
-use testkit::print_uncaptured;
+use testkit::{print_uncaptured, terraform};
 
-const MIRRORS: [&str; 3] =
-    ["/opt/tf-plugins", "/usr/local/share/terraform/plugins", "/usr/share/terraform/plugins"];
 /// The number of resources in `tests/clients/terraform`.
 const RESOURCES: usize = 6;
 /// The exit code of `plan -detailed-exitcode` if there is no difference.
@@ -34,10 +30,7 @@ struct Terraform<'a> {
 impl<'a> Terraform<'a> {
     /// None, after `NOT RUN:`, if Terraform or its AWS provider is not installed.
     fn new(lab: &'a Lab) -> Option<Self> {
-        let runs = Command::new("terraform").arg("version").output();
-        let mirror = mirror_of_provider();
-        let Some(mirror) = mirror.filter(|_| runs.is_ok_and(|output| output.status.success()))
-        else {
+        let Some(mirror) = terraform::installed() else {
             print_uncaptured(
                 "NOT RUN: terraform and a mirror with its AWS provider are not installed\n",
             );
@@ -47,10 +40,7 @@ impl<'a> Terraform<'a> {
         std::fs::create_dir(&folder).unwrap();
         let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/terraform/main.tf");
         std::fs::copy(main, folder.join("main.tf")).unwrap();
-        let path = serde_json::to_string(&mirror).unwrap();
-        let rc =
-            format!("provider_installation {{\n filesystem_mirror {{\n path = {path}\n }}\n}}");
-        std::fs::write(folder.join("rc"), rc).unwrap();
+        terraform::write_rc(&folder, &mirror);
         let terraform = Self { lab, folder };
         terraform.run(1, "init -input=false", DONE);
         Some(terraform)
@@ -59,20 +49,9 @@ impl<'a> Terraform<'a> {
     /// Runs a command in a stage of the configuration; returns its output.
     fn run(&self, stage: u32, words: &str, code: i32) -> String {
         let mut command = self.lab.host.command("terraform");
-        let outer = std::env::vars().map(|(name, _)| name);
-        // Profiles and plugins of the user must have no effect.
-        for name in outer.filter(|name| name.starts_with("AWS_") || name.starts_with("TF_")) {
-            command.env_remove(name);
-        }
-        command
-            .current_dir(&self.folder)
-            .env("TF_CLI_CONFIG_FILE", self.folder.join("rc"))
-            .envs([("CHECKPOINT_DISABLE", "1"), ("TF_IN_AUTOMATION", "1")])
-            .env("TF_VAR_stage", stage.to_string())
-            .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
-            .env("AWS_ENDPOINT_URL", format!("http://{ENDPOINT}"))
-            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
-            .env("AWS_REGION", "eu-west-1");
+        terraform::isolate(&mut command, &self.folder);
+        command.env("AWS_ENDPOINT_URL", format!("http://{ENDPOINT}"));
+        command.env("TF_VAR_stage", stage.to_string());
         let output = command.args(words.split(' ')).output().unwrap();
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let complaint = String::from_utf8_lossy(&output.stderr);
@@ -98,13 +77,6 @@ impl<'a> Terraform<'a> {
         std::fs::write(self.folder.join("imports.tf"), imports).unwrap();
         std::fs::remove_file(self.folder.join("terraform.tfstate")).unwrap();
     }
-}
-
-/// The folder with the AWS provider.
-fn mirror_of_provider() -> Option<String> {
-    let named = std::env::var("TERRAFORM_MIRROR").ok();
-    let mut folders = named.into_iter().chain(MIRRORS.map(str::to_owned));
-    folders.find(|folder| Path::new(folder).join("registry.terraform.io/hashicorp/aws").is_dir())
 }
 
 /// Runs nine commands, most of which start the provider: 30 s on an idle machine, several minutes

@@ -1,4 +1,4 @@
-//! A small HTTP client, which also reads responses that do not end.
+//! A small HTTP client of the laboratory, which also reads responses that do not end.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,24 +6,24 @@ use std::time::Duration;
 
 /// The response to a request.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: String,
-    pub(crate) body: Vec<u8>,
+pub struct Reply {
+    pub status: u16,
+    pub headers: String,
+    pub body: Vec<u8>,
 }
 
 impl Reply {
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub(crate) fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
 /// Sends a request for a path below `/_traffic-mirror/v1/`. `headers` end with a line break each.
-pub(crate) fn send(address: SocketAddr, line: &str, headers: &str, body: &[u8]) -> Reply {
+pub fn send(address: SocketAddr, line: &str, headers: &str, body: &[u8]) -> Reply {
     let mut stream = connect(address, line, headers, body);
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
@@ -34,7 +34,7 @@ pub(crate) fn send(address: SocketAddr, line: &str, headers: &str, body: &[u8]) 
 }
 
 /// Sends the request and returns the connection.
-pub(crate) fn connect(
+pub fn connect(
     address: SocketAddr,
     line: &str,
     headers: &str,
@@ -53,7 +53,7 @@ pub(crate) fn connect(
 }
 
 /// Reads the next line of a stream that starts with `prefix`.
-pub(crate) fn next_line(stream: &mut BufReader<TcpStream>, prefix: &str) -> String {
+pub fn next_line(stream: &mut BufReader<TcpStream>, prefix: &str) -> String {
     loop {
         let mut line = String::new();
         assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended before `{prefix}`");
