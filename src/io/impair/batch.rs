@@ -87,20 +87,25 @@ impl Batch {
     }
 
     /// Passes on all copies and removes them. `burst` has the frames of the current burst. Adds the
-    /// drops of its copies to `drops`, and returns the number of the other drops.
+    /// drops of its copies to `drops`, and returns the number of the other drops. If the sink fails,
+    /// these are all other copies that it had not received.
     pub(super) fn send_to(
         &mut self,
         sink: &mut impl Sink,
         (table, burst): (&Arc<MirrorTable>, &[Frame<'_>]),
         drops: &mut Drops,
-    ) -> io::Result<u64> {
+    ) -> (u64, io::Result<()>) {
         let mut other_drops = 0;
         let batch = std::mem::take(&mut self.copies);
-        for part in batch.chunks(MAX_BURST_LEN) {
+        for (number, part) in batch.chunks(MAX_BURST_LEN).enumerate() {
             self.drops.clear();
             let (frames, records) = resolve(part, burst);
             let copies = Copies { table, shared_table: table, frames: &frames, copies: &records };
-            sink.send(&copies, &mut self.drops)?;
+            if let Err(error) = sink.send(&copies, &mut self.drops) {
+                let rest = batch.get(number * MAX_BURST_LEN..).unwrap_or_default();
+                let others = rest.iter().filter(|copy| copy.index.is_none()).count();
+                return (other_drops + u64::try_from(others).unwrap_or_default(), Err(error));
+            }
             let index_of = |at: usize| part.get(at).and_then(|copy| copy.index);
             for (at, cause) in self.drops.lost() {
                 match index_of(*at) {
@@ -117,7 +122,7 @@ impl Batch {
         // Keeps the memory for the next burst.
         self.copies = batch;
         self.copies.clear();
-        Ok(other_drops)
+        (other_drops, Ok(()))
     }
 }
 

@@ -116,9 +116,10 @@ impl<S: Sink> ImpairedSink<S> {
             self.batch.push(copy);
         }
         let Some(table) = self.table.clone() else { return Ok(()) };
-        let all = self.batch.send_to(&mut self.inner, (&table, &[]), &mut Drops::default());
-        self.counts.not_sent += all?;
-        Ok(())
+        let (not_sent, sent) =
+            self.batch.send_to(&mut self.inner, (&table, &[]), &mut Drops::default());
+        self.counts.not_sent += not_sent;
+        sent
     }
 
     /// Delayed copies refer to the sessions of their table, so they cannot be sent with another.
@@ -150,8 +151,9 @@ impl<S: Sink> Sink for ImpairedSink<S> {
         }
         self.delayed.end_burst();
         let burst = (copies.shared_table, copies.frames);
-        self.counts.not_sent += self.batch.send_to(&mut self.inner, burst, drops)?;
-        Ok(())
+        let (not_sent, sent) = self.batch.send_to(&mut self.inner, burst, drops);
+        self.counts.not_sent += not_sent;
+        sent
     }
 
     fn wants_verdicts(&self) -> bool {

@@ -214,3 +214,24 @@ fn delayed_copies_leave_with_their_own_table() {
     let numbers = tables.map(|table| table.number());
     assert_eq!(sink.into_inner().0, [vec![numbers[0]; 5], vec![numbers[1]; 7]].concat());
 }
+
+/// A sink that accepts nothing.
+struct BrokenSink;
+
+impl Sink for BrokenSink {
+    fn send(&mut self, _: &Copies<'_>, _: &mut Drops) -> io::Result<()> {
+        Err(io::Error::other("disk full"))
+    }
+}
+
+#[test]
+fn delayed_copies_that_a_failed_sink_does_not_receive_are_counted() {
+    // The copy of the first burst is delayed until the second, in which the sink fails.
+    let mut sink = ImpairedSink::new(BrokenSink, "reorder=99.9999999%:1".parse().unwrap(), 7);
+    let mut source = bursts(2, &[1, 1]);
+    let mut worker = Worker::new(table());
+    assert!(worker.step(&mut source, &mut sink).is_ok());
+    assert!(worker.step(&mut source, &mut sink).is_err());
+    assert_eq!((worker.counters().mirrored(), sink.counts().not_sent), (1, 1));
+    assert_eq!(worker.counters().dropped(DropCause::OutputFailed), 1);
+}
