@@ -51,8 +51,9 @@ impl Terraform<'_> {
 #[test]
 fn terraform_applies_changes_and_destroys_a_stack() {
     let Some(mirror) = terraform::installed() else {
-        let missing = "terraform and a mirror with its AWS provider, to apply a whole stack";
-        return print_uncaptured(&format!("NOT RUN: {missing}\n"));
+        return print_uncaptured(
+            "NOT RUN: a stack of Terraform needs terraform and a mirror with its AWS provider\n",
+        );
     };
     let Some(moto) = MotoServer::start("Terraform with lab in front of moto") else { return };
     let lab = LabProcess::start(&["--upstream", &moto.url()]);

@@ -23,8 +23,8 @@ EC2 = boto3.client(
 
 
 class Instance:
-    """An instance with one network interface. In `lab` alone, it exists because the interface does, and has
-    the interface's tags."""
+    """An instance with one network interface. In `lab` alone, it exists because the interface does, and
+    both have the same tags."""
 
     def __init__(self, subnet, **tags):
         tags = [{"Key": key, "Value": value} for key, value in {"Name": "web", **tags}.items()]
@@ -32,20 +32,19 @@ class Instance:
         common = {"SubnetId": subnet, "TagSpecifications": [{"ResourceType": kind, "Tags": tags}]}
         if HAS_UPSTREAM:
             run = EC2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, **common)
-            [instance] = run["Instances"]
-            self.id = instance["InstanceId"]
-            [interface] = instance["NetworkInterfaces"]
+            [interface] = run["Instances"][0]["NetworkInterfaces"]
         else:
             interface = EC2.create_network_interface(**common)["NetworkInterface"]
-            self.id = interface["NetworkInterfaceId"]
         self.interface = interface["NetworkInterfaceId"]
         self.address = interface["PrivateIpAddress"]
+        named = EC2.describe_network_interfaces(NetworkInterfaceIds=[self.interface])
+        self.id = named["NetworkInterfaces"][0]["Attachment"]["InstanceId"]
 
     def terminate(self):
         if HAS_UPSTREAM:
             EC2.terminate_instances(InstanceIds=[self.id])
         else:
-            EC2.delete_network_interface(NetworkInterfaceId=self.id)
+            EC2.delete_network_interface(NetworkInterfaceId=self.interface)
 
 
 def send(method, path, body=None, accept="application/json"):
