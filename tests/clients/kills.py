@@ -34,6 +34,8 @@ def described(client):
     if rules != nested:
         fail(f"the list of rules has {rules}, the filters have {nested}")
     tags = client.call("DescribeTags")["tagSet"] or []
+    # Network interfaces and instances have tags too.
+    tags = [tag for tag in tags if tag["resourceType"].startswith("traffic-mirror-")]
     listed = {(tag["resourceId"], tag["key"], tag["value"]) for tag in tags}
     own = {(key, *tag) for key, (_, state) in resources.items() for tag in state["tagSet"].items()}
     if listed != own:
