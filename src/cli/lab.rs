@@ -1,7 +1,7 @@
 //! `lab`: the EC2 endpoint without live interfaces, for tests without root.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::exit::{Exit, Failure};
 use super::impair::ImpairFlags;
 use super::parameters::ParameterFlags;
+use super::run::parse_account_id;
 use super::sessions::read_config;
 use super::target_flags::TargetFlags;
 use super::{listen_address, number, signals, terminal};
@@ -24,7 +25,7 @@ use crate::http::HostNames;
 use crate::io::StopFlag;
 use crate::io::capture::CaptureSource;
 use crate::lab::{Lab, LabEvent, LabOptions, serve};
-use crate::model::{NetworkInterface, NetworkInterfaceId};
+use crate::model::{NetworkInterface, NetworkInterfaceId, non_host_address_kind};
 
 /// Serve the EC2 API of traffic mirroring without live interfaces, root or AWS.
 ///
@@ -68,7 +69,7 @@ pub(super) struct LabFlags {
     seed: Option<u64>,
 
     /// Account (12 digits) that owns all resources.
-    #[arg(long, value_name = "ID", default_value = DEFAULT_OWNER)]
+    #[arg(long, value_name = "ID", default_value = DEFAULT_OWNER, value_parser = parse_account_id)]
     account_id: String,
 
     #[command(flatten)]
@@ -215,10 +216,15 @@ fn add_network_interface(registry: &mut Registry, text: &str) -> Result<(), Fail
         })?;
         capture = Some(path.into());
     } else {
-        let parsed = value.split(',').map(|one| one.trim().parse());
+        let parsed = value.split(',').map(|one| one.trim().parse::<IpAddr>());
         addresses = parsed
             .collect::<Result<_, _>>()
             .map_err(|_| wrong("IP addresses separated by commas, or pcap:FILE, after `=`"))?;
+    }
+    for address in &addresses {
+        if let Some(kind) = non_host_address_kind(*address) {
+            return Err(wrong(&format!("the address of an interface, but {address} is {kind}")));
+        }
     }
     if let Some(known) = registry.network_interface_mut(&id) {
         // The option adds to an interface of a file.

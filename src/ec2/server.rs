@@ -64,7 +64,7 @@ impl http::Service for Endpoint {
         }
     }
 
-    fn error_response(&self, error: &HttpError) -> Response<Body> {
+    fn error_response(&self, _path: &str, error: &HttpError) -> Response<Body> {
         let api_error = ApiError::new(error.code, error.message.clone());
         let (_, document) = self.answer_rejected(&RejectedRequest::of_ec2(api_error));
         response((error.status.as_u16(), document)).map(Body::from)

@@ -123,18 +123,24 @@ impl<S: Service> ClientConnection<S> {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         self.has_received_request.store(true, Ordering::Relaxed);
         let service = &self.context.service;
+        let path = request.uri().path().to_owned();
         let answer = async {
             match self.read(request).await {
                 Ok(request) => {
                     self.slot.answer();
                     service.answer(request).await
                 }
-                Err(error) => service.error_response(&error),
+                Err(error) => service.error_response(&path, &error),
             }
         };
         let answer = timeout(self.context.limits.request, answer).await;
-        self.slot.wait();
-        answer.unwrap_or_else(|_| service.error_response(&HttpError::timed_out()))
+        let answer =
+            answer.unwrap_or_else(|_| service.error_response(&path, &HttpError::timed_out()));
+        // A stream is not idle, so it is not closed for another connection.
+        if !matches!(answer.body(), Body::Stream(_)) {
+            self.slot.wait();
+        }
+        answer
     }
 
     /// Checks the head of the request and reads its body.

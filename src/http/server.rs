@@ -24,6 +24,9 @@ use super::tls::Certificate;
 /// The pause after a failed accept, such as with too many open files.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 
+/// How long the end of a listener waits for work on other threads.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The overload ends when no connection was closed for another for this time.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 
@@ -115,8 +118,11 @@ pub fn serve<S: Service>(address: SocketAddr, service: S, options: Options) -> i
             () = accept(listener, context, report) => {}
         }
     };
-    let thread =
-        thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(serve))?;
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        runtime.block_on(serve);
+        // Work on other threads that does not end must not prevent the end of the program.
+        runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    })?;
     Ok(Server { address, stop: Some(stop), thread: Some(thread) })
 }
 

@@ -13,6 +13,6 @@ pub trait Service: Send + Sync + 'static {
     /// Answers a request. Its Host, Origin and Sec-Fetch-Site headers were checked.
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Body>> + Send;
 
-    /// The response to a request that the listener rejects.
-    fn error_response(&self, error: &HttpError) -> Response<Body>;
+    /// The response to a request for a path that the listener rejects.
+    fn error_response(&self, path: &str, error: &HttpError) -> Response<Body>;
 }

@@ -6,21 +6,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch::Sender;
 
+use super::Shared;
 use super::copy_store::{CopyBytes, CopyOrigin, CopyStore};
 use crate::dataplane::{Burst, Copies, DropCause, Drops, MirrorTable, SessionMatch, Sink, Verdict};
+use crate::io::StopFlag;
 use crate::model::TargetId;
 use crate::report::{ExplainFormat, ExplainLine};
+
+/// Explanations beyond this number of bytes are left out.
+const MAX_EXPLANATIONS_LEN: usize = 256 << 20;
 
 /// Stores the copies of a play.
 pub(super) struct CopySink {
     store: Arc<Mutex<CopyStore>>,
     changed: Arc<Sender<()>>,
+    /// Set when the play is stopped. A stopped play stores no copies.
+    stop: StopFlag,
     /// The slots of targets and the origins of the current table, and the generation of the store for which the
     /// origins are valid.
     known: HashMap<SessionMatch, (usize, u32)>,
     known_for: Option<(u64, u64)>,
     /// JSON objects, each followed by a comma.
     explanations: Option<String>,
+    /// The number of explained frames, if not all are.
+    explained_frames: Option<u64>,
     /// The table of the next burst.
     table: Arc<MirrorTable>,
     frames: u64,
@@ -28,18 +37,19 @@ pub(super) struct CopySink {
 
 impl CopySink {
     pub(super) fn new(
-        store: Arc<Mutex<CopyStore>>,
-        changed: Arc<Sender<()>>,
+        shared: &Shared,
         table: Arc<MirrorTable>,
         explains: bool,
+        stop: &StopFlag,
     ) -> Self {
-        let explanations = explains.then(String::new);
         Self {
-            store,
-            changed,
+            store: Arc::clone(&shared.copies),
+            changed: Arc::clone(&shared.copies_changed),
+            stop: stop.clone(),
             known: HashMap::new(),
             known_for: None,
-            explanations,
+            explanations: explains.then(String::new),
+            explained_frames: None,
             table,
             frames: 0,
         }
@@ -50,11 +60,16 @@ impl CopySink {
         self.table = table;
     }
 
-    /// The explanations of all frames as a JSON array.
-    pub(super) fn into_explanations(self) -> Option<String> {
-        let mut text = self.explanations?;
-        text.pop();
-        Some(format!("[{text}]"))
+    /// The explanations of all frames as a JSON array, and warnings.
+    pub(super) fn into_explanations(self) -> (Option<String>, Vec<String>) {
+        let warning = self.explained_frames.map(|frames| {
+            format!("only the first {frames} frames are explained: the text is limited to 256 MiB")
+        });
+        let explanations = self.explanations.map(|mut text| {
+            text.pop();
+            format!("[{text}]")
+        });
+        (explanations, warning.into_iter().collect())
     }
 }
 
@@ -75,6 +90,11 @@ impl Sink for CopySink {
     fn send(&mut self, copies: &Copies<'_>, drops: &mut Drops) -> io::Result<()> {
         let Self { store, known, known_for, .. } = self;
         let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reset sets the flag before it clears the store.
+        if self.stop.is_set() {
+            (0..copies.len()).for_each(|index| drops.push(index, DropCause::Interrupted));
+            return Ok(());
+        }
         let valid_for = Some((copies.table().number(), store.generation()));
         if *known_for != valid_for {
             known.clear();
@@ -111,6 +131,10 @@ impl Sink for CopySink {
 
     fn observe_verdicts(&mut self, burst: &Burst<'_>, verdicts: &[Verdict]) -> io::Result<()> {
         let Some(text) = &mut self.explanations else { return Ok(()) };
+        if text.len() > MAX_EXPLANATIONS_LEN {
+            self.explained_frames.get_or_insert(self.frames);
+            return Ok(());
+        }
         for verdict in verdicts {
             if let Some(frame) = burst.get(usize::from(verdict.frame)) {
                 let number = self.frames + u64::from(verdict.frame) + 1;

@@ -25,6 +25,8 @@ pub enum LabErrorKind {
     NotFound,
     /// The laboratory failed: a full disk, for example.
     Failed,
+    /// The laboratory or another emulator cannot do it now.
+    Unavailable,
 }
 
 impl LabError {
@@ -34,6 +36,11 @@ impl LabError {
 
     pub(super) fn not_found(code: &'static str, message: impl fmt::Display) -> Self {
         Self { kind: LabErrorKind::NotFound, code, message: message.to_string() }
+    }
+
+    pub(super) fn busy(message: impl fmt::Display) -> Self {
+        let (kind, message) = (LabErrorKind::Unavailable, message.to_string());
+        Self { kind, code: "Busy", message }
     }
 
     pub(super) fn failed(message: impl fmt::Display) -> Self {

@@ -8,6 +8,7 @@
 //! the processing of a frame (`dataplane`).
 
 mod action;
+mod active_plays;
 mod api;
 mod copy_formats;
 mod copy_origins;
@@ -22,6 +23,7 @@ mod play;
 mod randomness;
 mod selector;
 mod snapshot;
+mod sources;
 mod state;
 mod tables;
 mod target_monitor;
@@ -32,6 +34,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch::{Receiver, Sender};
 
+use self::active_plays::ActivePlays;
 pub use self::api::serve;
 pub use self::copy_formats::CopyFormat;
 use self::copy_store::CopyStore;
@@ -43,6 +46,7 @@ pub use self::explain::ExplainRequest;
 pub use self::options::{DEFAULT_COPY_MEMORY, LabOptions};
 pub use self::play::{PlayInput, PlayOptions, Played};
 use self::randomness::{LabClock, Randomness};
+pub use self::sources::PrefixedFrames;
 use self::state::LabState;
 use self::tables::{LabPublisher, LabTables};
 use self::target_monitor::TargetMonitor;
@@ -70,8 +74,11 @@ struct Shared {
     copies: Arc<Mutex<CopyStore>>,
     /// Notified when copies were stored or removed.
     copies_changed: Arc<Sender<()>>,
+    plays: ActivePlays,
     totals: Mutex<Totals>,
     randomness: Arc<Randomness>,
+    /// The random numbers of the ids of requests.
+    request_ids: Arc<Randomness>,
     clock: Arc<LabClock>,
     /// Set at the end, which ends plays in progress.
     stop: StopFlag,
@@ -110,8 +117,9 @@ impl Lab {
         let publisher = LabPublisher::new(tables.clone(), monitor);
         let account = Arc::new(RwLock::new(account));
         let clock = Arc::new(LabClock::default());
-        let (time, requests) = (Arc::clone(&clock), Randomness::default());
-        requests.restart(options.seed);
+        let (time, request_ids) = (Arc::clone(&clock), Arc::new(Randomness::default()));
+        request_ids.restart(options.seed);
+        let requests = Arc::clone(&request_ids);
         let access = Access::Anyone(Arc::from(&*options.account_id));
         let endpoint = Endpoint::new(
             Arc::clone(&account),
@@ -131,7 +139,9 @@ impl Lab {
             tables,
             copies: Arc::new(Mutex::new(CopyStore::new(options.copy_memory))),
             copies_changed: Arc::new(Sender::new(())),
+            plays: ActivePlays::default(),
             totals: Mutex::default(),
+            request_ids,
             randomness,
             clock,
             stop: StopFlag::new(),
@@ -146,14 +156,17 @@ impl Lab {
         &self.shared.endpoint
     }
 
-    /// Removes everything that clients created, all copies and counters. Random numbers start again
+    /// Stops plays, and removes everything that clients created, all copies and counters. Random numbers start again
     /// with the seed of the options, and the clock is that of the system.
     ///
     /// # Errors
     /// [`LabError`]: the state file cannot be written.
     pub fn reset(&self) -> Result<(), LabError> {
-        let Shared { options, randomness, clock, .. } = &*self.shared;
+        let Shared { options, randomness, request_ids, clock, plays, .. } = &*self.shared;
+        // Stopped plays store and count nothing more.
+        plays.stop_all();
         randomness.restart(options.seed);
+        request_ids.restart(options.seed);
         clock.set(None);
         self.copies().clear();
         *self.shared.totals() = Totals::default();
@@ -162,14 +175,13 @@ impl Lab {
             account.replace(initial);
             Ok(())
         })?;
-        // A play in progress may have stored copies of removed sessions meanwhile.
-        self.copies().clear();
         Ok(())
     }
 
     /// Sets the seed of all further ids and network identifiers.
     pub fn set_seed(&self, seed: u64) {
         self.shared.randomness.restart(Some(seed));
+        self.shared.request_ids.restart(Some(seed));
     }
 
     /// Stops the clock at a time in seconds since 1970. It determines when client tokens expire.
@@ -203,6 +215,7 @@ impl Lab {
     /// Ends plays and streams in progress. Called before the program ends.
     pub fn stop(&self) {
         self.shared.stop.set();
+        self.shared.plays.stop_all();
         self.shared.copies_changed.send_replace(());
     }
 

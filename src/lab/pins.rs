@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use super::Lab;
 use super::error::LabError;
+use super::play::check_is_file;
+use crate::control::vpc::synthetic_mac;
 use crate::model::{InterfacePin, NetworkInterfaceId, TargetId};
 
 impl Lab {
@@ -18,14 +20,18 @@ impl Lab {
         pin: InterfacePin,
     ) -> Result<(), LabError> {
         if let Some(path) = &pin.capture {
-            std::fs::File::open(path).map_err(|error| {
-                LabError::invalid("InvalidCapture", format_args!("{}: {error}", path.display()))
-            })?;
+            check_is_file(path)?;
         }
         let interface_id = id.clone();
-        self.shared
-            .endpoint
-            .change_account(move |account| account.pin_network_interface(&interface_id, pin))?;
+        self.shared.endpoint.change_account(move |account| {
+            account.pin_network_interface(&interface_id, pin)?;
+            let interface = account.registry_mut().network_interface_mut(&interface_id);
+            // Clients expect that every interface has one.
+            if let Some(interface) = interface {
+                interface.mac_address.get_or_insert(synthetic_mac(&interface_id));
+            }
+            Ok(())
+        })?;
         Ok(())
     }
 

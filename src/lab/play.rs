@@ -3,18 +3,18 @@
 //! A play uses the loop and the tables of live mirroring. All frames belong to the interface. Its
 //! MAC and IP addresses decide on the direction of a frame; where they do not, the capture does.
 
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::Lab;
 use super::copy_sink::CopySink;
 use super::error::LabError;
-use crate::dataplane::{
-    Burst, InterfaceIndex, MirrorTable, Sink, Source, StepError, TableParts, Worker,
-};
+use super::sources::{DirectedSource, PrefixedFrames, SingleFrameSource};
+use crate::dataplane::{InterfaceIndex, MirrorTable, Sink, Source, StepError, TableParts, Worker};
+use crate::io::StopFlag;
 use crate::io::capture::{CaptureSource, OpenError};
 use crate::io::clock::Stopwatch;
 use crate::io::impair::{OptionallyImpaired, seed_of};
@@ -30,6 +30,8 @@ pub enum PlayInput {
     Capture(Bytes),
     /// Ethernet frames without times.
     Frames(Vec<Bytes>),
+    /// The same in one buffer.
+    PrefixedFrames(PrefixedFrames),
     /// The capture of the interface.
     Pinned,
 }
@@ -64,24 +66,6 @@ impl Default for PlayOptions {
     }
 }
 
-/// Lends the frames of a capture with their direction at an interface.
-struct DirectedSource<'s> {
-    capture: &'s mut dyn Source,
-    table: Arc<MirrorTable>,
-    direction: Option<Direction>,
-}
-
-impl Source for DirectedSource<'_> {
-    fn fill<'a>(&'a mut self, burst: &mut Burst<'a>) -> io::Result<()> {
-        self.capture.fill(burst)?;
-        for frame in burst.iter_mut() {
-            let direction = self.direction.unwrap_or_else(|| self.table.direction_of(frame));
-            frame.direction = Some(direction);
-        }
-        Ok(())
-    }
-}
-
 impl Lab {
     /// Plays frames through the sessions of a network interface. It returns when all frames are
     /// mirrored. Changes of sessions apply to later frames of a play in progress.
@@ -95,33 +79,45 @@ impl Lab {
         input: PlayInput,
         options: PlayOptions,
     ) -> Result<Played, LabError> {
+        self.play_until(id, input, options, &StopFlag::new())
+    }
+
+    /// The same, until the flag is set. A reset and the end of the laboratory set it too.
+    ///
+    /// # Errors
+    /// Those of [`Lab::play`].
+    pub fn play_until(
+        &self,
+        id: &NetworkInterfaceId,
+        input: PlayInput,
+        options: PlayOptions,
+        stop: &StopFlag,
+    ) -> Result<Played, LabError> {
         self.check_interface(id)?;
+        let _active = self.shared.plays.begin(stop)?;
+        if self.is_stopped() {
+            stop.set();
+        }
+        let play = Play { lab: self, id, options, stop };
         let played = match input {
-            PlayInput::Frames(frames) => {
-                self.play_source(id, &mut FrameSource::new(frames), options)?
-            }
+            PlayInput::Frames(frames) => play.play(&mut FrameSource::new(frames))?,
+            PlayInput::PrefixedFrames(mut frames) => play.play(&mut frames)?,
             PlayInput::Capture(bytes) => {
-                let opened = CaptureSource::from_bytes("the capture", bytes);
-                self.play_capture(id, opened, options)?
+                play.play_capture(CaptureSource::from_bytes("the capture", bytes))?
             }
             PlayInput::Pinned => {
                 let path = self.pinned_capture(id)?;
-                self.play_capture(id, CaptureSource::open(&path), options)?
+                check_is_file(&path)?;
+                play.play_capture(CaptureSource::open(&path))?
             }
         };
-        self.shared.totals().add(&played.report);
+        let mut totals = self.shared.totals();
+        // A reset sets the flag before it clears the totals.
+        if !stop.is_set() {
+            totals.add(&played.report);
+        }
+        drop(totals);
         Ok(played)
-    }
-
-    fn play_capture(
-        &self,
-        id: &NetworkInterfaceId,
-        opened: Result<CaptureSource, OpenError>,
-        options: PlayOptions,
-    ) -> Result<Played, LabError> {
-        let mut source = opened.map_err(|error| LabError::invalid("InvalidCapture", error))?;
-        let played = self.play_source(id, &mut source, options)?;
-        Ok(Played { warnings: source.take_warnings(), ..played })
     }
 
     fn pinned_capture(&self, id: &NetworkInterfaceId) -> Result<PathBuf, LabError> {
@@ -134,59 +130,6 @@ impl Lab {
                  --network-interface {id}=pcap:FILE"
             );
             LabError::invalid("MissingCapture", message)
-        })
-    }
-
-    /// Plays the frames of any source.
-    fn play_source(
-        &self,
-        id: &NetworkInterfaceId,
-        capture: &mut dyn Source,
-        options: PlayOptions,
-    ) -> Result<Played, LabError> {
-        let stopwatch = Stopwatch::start();
-        let table = self.table_for_play(id)?;
-        let mut source =
-            DirectedSource { capture, table: Arc::clone(&table), direction: options.direction };
-        let (copies, changed) = (&self.shared.copies, &self.shared.copies_changed);
-        let sink =
-            CopySink::new(Arc::clone(copies), Arc::clone(changed), table.clone(), options.explain);
-        let sink =
-            OptionallyImpaired::new(sink, self.shared.options.impairments, self.play_seed(id));
-        let mut sink = PacedSink::new(sink, options.speed, self.shared.stop.clone());
-        let mut worker = Worker::new(table).with_interface(InterfaceIndex::FIRST);
-        let error = loop {
-            if self.shared.stop.is_set() {
-                break Some("the laboratory was stopped".to_owned());
-            }
-            match worker.step(&mut source, &mut sink) {
-                Ok(true) => {}
-                Ok(false) => break None,
-                Err(StepError::Source(error) | StepError::Sink(error)) => {
-                    break Some(error.to_string());
-                }
-            }
-            if self.is_current(id, worker.table()) {
-                continue;
-            }
-            let newest = match self.table_for_play(id) {
-                Ok(newest) => newest,
-                Err(gone) => break Some(gone.message),
-            };
-            // Delayed copies belong to the table of their session.
-            sink.inner_mut().release_delayed().map_err(LabError::failed)?;
-            source.table = Arc::clone(&newest);
-            sink.inner_mut().inner_mut().change_table(Arc::clone(&newest));
-            worker.change_table(newest, Some(InterfaceIndex::FIRST));
-        };
-        sink.flush().map_err(LabError::failed)?;
-        let mut report = MirrorReport::new(worker.table(), worker.counters(), stopwatch.elapsed());
-        report.set_impaired(sink.inner().final_counts());
-        Ok(Played {
-            report,
-            explanations: sink.into_inner().into_inner().into_explanations(),
-            error,
-            warnings: Vec::new(),
         })
     }
 
@@ -225,6 +168,104 @@ impl Lab {
             interfaces: vec![Arc::new(interface)],
             ..TableParts::default()
         })))
+    }
+}
+
+/// A play in progress.
+struct Play<'l> {
+    lab: &'l Lab,
+    id: &'l NetworkInterfaceId,
+    options: PlayOptions,
+    stop: &'l StopFlag,
+}
+
+impl Play<'_> {
+    fn play_capture(&self, opened: Result<CaptureSource, OpenError>) -> Result<Played, LabError> {
+        let mut source = opened.map_err(|error| LabError::invalid("InvalidCapture", error))?;
+        let played = self.play(&mut source)?;
+        Ok(Played { warnings: [source.take_warnings(), played.warnings].concat(), ..played })
+    }
+
+    /// Plays the frames of any source. At a speed they are decided one by one, when they are due.
+    fn play(&self, frames: &mut dyn Source) -> Result<Played, LabError> {
+        match self.options.speed {
+            Speed::Max => self.run(frames),
+            _ => self.run(&mut SingleFrameSource::new(frames)),
+        }
+    }
+
+    fn run(&self, capture: &mut dyn Source) -> Result<Played, LabError> {
+        let Self { lab, id, options, stop } = *self;
+        let stopwatch = Stopwatch::start();
+        let table = lab.table_for_play(id)?;
+        let mut source =
+            DirectedSource { capture, table: Arc::clone(&table), direction: options.direction };
+        let sink = CopySink::new(&lab.shared, table.clone(), options.explain, stop);
+        let sink = OptionallyImpaired::new(sink, lab.shared.options.impairments, lab.play_seed(id));
+        let mut sink = PacedSink::new(sink, options.speed, stop.clone());
+        let mut worker = Worker::new(table).with_interface(InterfaceIndex::FIRST);
+        let mut removed = Vec::new();
+        let error = loop {
+            if stop.is_set() {
+                break Some("the play was stopped".to_owned());
+            }
+            match worker.step(&mut source, &mut sink) {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(StepError::Source(error) | StepError::Sink(error)) => {
+                    break Some(error.to_string());
+                }
+            }
+            if lab.is_current(id, worker.table()) {
+                continue;
+            }
+            let newest = match lab.table_for_play(id) {
+                Ok(newest) => newest,
+                Err(gone) => break Some(gone.message),
+            };
+            // Delayed copies belong to the table of their session.
+            sink.inner_mut().release_delayed().map_err(LabError::failed)?;
+            removed.push(removed_from(&worker, &newest));
+            source.table = Arc::clone(&newest);
+            sink.inner_mut().inner_mut().change_table(Arc::clone(&newest));
+            worker.change_table(newest, Some(InterfaceIndex::FIRST));
+        };
+        sink.flush().map_err(LabError::failed)?;
+        let mut report = MirrorReport::new(worker.table(), worker.counters(), stopwatch.elapsed());
+        for MirrorReport { sessions, targets, .. } in removed {
+            report.sessions.extend(sessions);
+            report.targets.extend(targets);
+        }
+        report.set_impaired(sink.inner().final_counts());
+        let (explanations, warnings) = sink.into_inner().into_inner().into_explanations();
+        Ok(Played { report, explanations, error, warnings })
+    }
+}
+
+/// The sessions that a new table does not have, with the targets that only they used.
+fn removed_from(worker: &Worker, newest: &MirrorTable) -> MirrorReport {
+    let mut report = MirrorReport::new(worker.table(), worker.counters(), Duration::ZERO);
+    report.sessions.retain(|one| {
+        newest.sessions().iter().all(|kept| *kept.id.as_str() != *one.traffic_mirror_session_id)
+    });
+    report.targets.retain(|one| {
+        newest.targets().iter().all(|kept| *kept.id.as_str() != *one.traffic_mirror_target_id)
+    });
+    report
+}
+
+/// Checks that a capture is a regular file: a pipe could make its reader wait without end.
+pub(super) fn check_is_file(path: &Path) -> Result<(), LabError> {
+    let name = path.display();
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => {
+            let message = format!("capture `{name}`: expected a regular file");
+            Err(LabError::invalid("InvalidCapture", message))
+        }
+        Err(error) => {
+            Err(LabError::invalid("InvalidCapture", format_args!("capture `{name}`: {error}")))
+        }
     }
 }
 

@@ -215,3 +215,63 @@ fn a_target_without_an_address_is_reported_once_and_when_it_gets_one() {
     assert!(known.contains(target) && known.contains("192.0.2.8:4789"), "{known}");
     assert_eq!((play(&lab, 3).report.mirrored, &*lab.health()), (3, "ok\n"));
 }
+
+#[test]
+fn a_reset_ends_plays_which_then_store_and_count_nothing() {
+    let lab = Lab::new(options()).unwrap();
+    let resources = Resources::create(&lab);
+    let other = lab.clone();
+    let paced = PlayOptions { speed: "1pps".parse().unwrap(), ..PlayOptions::default() };
+    let frames = (0..1000).map(|_| frame(7).into()).collect();
+    let player =
+        thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
+    while !lab
+        .copies_as(&resources.target_id(), CopyFormat::Ndjson, 0)
+        .is_ok_and(|all| all.len() > 99)
+    {
+        thread::yield_now();
+    }
+    lab.reset().unwrap();
+    let played = player.join().unwrap();
+    assert_eq!(played.error.as_deref(), Some("the play was stopped"));
+    let snapshot = lab.snapshot();
+    assert!(snapshot.contains("\"received\":0") && snapshot.contains("\"plays\":0"), "{snapshot}");
+    assert!(lab.copies_as(&resources.target_id(), CopyFormat::Ndjson, 0).is_err());
+}
+
+#[test]
+fn the_report_of_a_play_has_the_sessions_that_were_removed_during_it() {
+    let lab = Lab::new(options()).unwrap();
+    let resources = Resources::create(&lab);
+    let other = lab.clone();
+    let paced = PlayOptions { speed: "50pps".parse().unwrap(), ..PlayOptions::default() };
+    let frames = (0..20).map(|_| frame(7).into()).collect();
+    let player =
+        thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
+    while !lab
+        .copies_as(&resources.target_id(), CopyFormat::Ndjson, 0)
+        .is_ok_and(|all| all.len() > 99)
+    {
+        thread::yield_now();
+    }
+    let delete =
+        format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={}", resources.session);
+    assert_eq!(send(lab.endpoint(), &delete).0, 200);
+    let report = player.join().unwrap().report;
+    assert!(report.mirrored > 0 && report.mirrored < 20, "frames are decided when they are due");
+    assert_eq!(report.sessions.iter().map(|one| one.mirrored).sum::<u64>(), report.mirrored);
+    assert_eq!(report.targets.len(), 1);
+}
+
+#[test]
+fn a_capture_must_be_a_regular_file() {
+    let lab = Lab::new(options()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for path in [pipe, folder.path().to_owned()] {
+        let pin = InterfacePin { capture: Some(path), ..InterfacePin::default() };
+        let error = lab.pin_network_interface(&eni(SOURCE), pin).unwrap_err();
+        assert!(error.message.contains("expected a regular file"), "{error}");
+    }
+}

@@ -63,7 +63,7 @@ pub(super) struct EndpointFlags {
     pub(super) tls_key: Option<PathBuf>,
 }
 
-fn parse_account_id(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn parse_account_id(text: &str) -> Result<String, String> {
     match is_account_id(text) {
         true => Ok(text.to_owned()),
         false => Err("expected twelve digits".to_owned()),

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+pub(super) use endpoint_flags::parse_account_id;
 use endpoint_options::{EndpointSetup, add_network_interface};
 use flags::LogFormat;
 pub(super) use flags::RunFlags;

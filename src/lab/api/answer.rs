@@ -41,6 +41,7 @@ pub(super) fn error(error: &LabError) -> Response<Body> {
         (LabErrorKind::Invalid, _) => StatusCode::BAD_REQUEST,
         (LabErrorKind::NotFound, _) => StatusCode::NOT_FOUND,
         (LabErrorKind::Failed, _) => StatusCode::INTERNAL_SERVER_ERROR,
+        (LabErrorKind::Unavailable, _) => StatusCode::SERVICE_UNAVAILABLE,
     };
     error_document(status, error.code, &error.message)
 }

@@ -7,16 +7,22 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, document};
 use super::query::Query;
+use crate::io::StopFlag;
 use crate::io::pace::Speed;
 use crate::lab::error::LabError;
-use crate::lab::{Lab, PlayInput, PlayOptions, Played};
+use crate::lab::{Lab, PlayInput, PlayOptions, Played, PrefixedFrames};
 use crate::model::{Direction, NetworkInterfaceId};
 
 /// The media type of frames that have their lengths before them.
 const LENGTH_PREFIXED: &str = "application/octet-stream";
 
 /// Plays the body of a request; without a body, the capture of the interface.
-pub(super) fn play(lab: &Lab, id: &NetworkInterfaceId, (head, body): (&Parts, Bytes)) -> Answer {
+pub(super) fn play(
+    lab: &Lab,
+    id: &NetworkInterfaceId,
+    (head, body): (&Parts, Bytes),
+    stop: &StopFlag,
+) -> Answer {
     let query = Query::parse(head.uri.query(), &["speed", "direction", "explain"])?;
     let options = PlayOptions {
         speed: query.parsed("speed", str::parse::<Speed>)?.unwrap_or(Speed::Max),
@@ -26,11 +32,11 @@ pub(super) fn play(lab: &Lab, id: &NetworkInterfaceId, (head, body): (&Parts, By
     let input = match () {
         () if body.is_empty() => PlayInput::Pinned,
         () if media_type(&head.headers) == LENGTH_PREFIXED && !is_capture(&body) => {
-            PlayInput::Frames(split_frames(&body)?)
+            PlayInput::PrefixedFrames(PrefixedFrames::new(body)?)
         }
         () => PlayInput::Capture(body),
     };
-    Ok(document(report(&lab.play(id, input, options)?)?))
+    Ok(document(report(&lab.play_until(id, input, options, stop)?)?))
 }
 
 /// The report of a play. Explanations, errors and warnings are there if they exist.
@@ -74,43 +80,4 @@ fn is_capture(bytes: &[u8]) -> bool {
         [0x28, 0xb5, 0x2f, 0xfd],
     ];
     bytes.starts_with(&[0x1f, 0x8b]) || MAGIC.iter().any(|magic| bytes.starts_with(magic))
-}
-
-/// Divides bytes into frames, each after its length (4 bytes, big-endian).
-fn split_frames(body: &Bytes) -> Result<Vec<Bytes>, LabError> {
-    let mut frames = Vec::new();
-    let mut rest = body.clone();
-    while !rest.is_empty() {
-        let offset = body.len() - rest.len();
-        let wrong = || {
-            let message = format!(
-                "body, byte {offset}: expected frames that each follow their length in bytes (4 \
-                 bytes, big-endian), or a capture as application/vnd.tcpdump.pcap"
-            );
-            LabError::invalid("InvalidBody", message)
-        };
-        let prefix = rest.first_chunk::<4>().copied().ok_or_else(wrong)?;
-        let len = usize::try_from(u32::from_be_bytes(prefix)).map_err(|_| wrong())?;
-        let end = len.checked_add(4).filter(|end| *end <= rest.len()).ok_or_else(wrong)?;
-        frames.push(rest.slice(4..end));
-        rest = rest.slice(end..);
-    }
-    Ok(frames)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn length_prefixed_frames_are_divided() {
-        let body = Bytes::from_static(b"\0\0\0\x02ab\0\0\0\0\0\0\0\x01c");
-        let frames = split_frames(&body).unwrap();
-        assert_eq!(frames, [&b"ab"[..], b"", b"c"]);
-        for wrong in [&b"\0\0\0\x02a"[..], b"\0\0", b"\0\0\0\x01ab", b"\xff\xff\xff\xffa"] {
-            let error = split_frames(&Bytes::from_static(wrong)).unwrap_err();
-            assert!(error.message.contains("expected frames"), "{error}");
-        }
-        assert!(is_capture(b"\xd4\xc3\xb2\xa1..") && !is_capture(b"\0\0\0\x02ab"));
-    }
 }

@@ -14,6 +14,7 @@ use super::query::Query;
 use super::route::{PREFIX, Route};
 use super::{events, follow, frames};
 use crate::http::{Body, HttpError, Service};
+use crate::io::StopFlag;
 use crate::lab::error::LabError;
 use crate::lab::explain::frame_of_flow;
 use crate::lab::{CopyFormat, ExplainRequest, Lab};
@@ -69,27 +70,43 @@ impl Service for LabService {
         };
         let route = self.with_learned_interface(route).await;
         let lab = self.lab.clone();
+        // Dropped with this future, when the client disconnects.
+        let stop = StopOnDrop(StopFlag::new());
+        let flag = stop.0.clone();
         let respond = move || {
             let (head, body) = request.into_parts();
-            respond(&lab, &route, &head, body).unwrap_or_else(|error| answer::error(&error))
+            respond(&lab, &route, (&head, body), &flag)
+                .unwrap_or_else(|error| answer::error(&error))
         };
         // Plays and large responses take long, and other clients must not wait for them.
         let response = tokio::task::spawn_blocking(respond).await;
         response.unwrap_or_else(|error| answer::error(&LabError::failed(error)))
     }
 
-    fn error_response(&self, error: &HttpError) -> Response<Body> {
-        answer::rejected(error)
+    fn error_response(&self, path: &str, error: &HttpError) -> Response<Body> {
+        match path.starts_with(PREFIX) {
+            true => answer::rejected(error),
+            false => self.lab.endpoint().error_response(path, error),
+        }
     }
 }
 
-fn respond(lab: &Lab, route: &Route, head: &Parts, body: Bytes) -> Answer {
+/// Stops the play of a client that disconnected.
+struct StopOnDrop(StopFlag);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+fn respond(lab: &Lab, route: &Route, (head, body): (&Parts, Bytes), stop: &StopFlag) -> Answer {
     if !matches!(route, Route::Play(_) | Route::Copies(_)) {
         Query::parse(head.uri.query(), &[])?;
     }
     match route {
         Route::Play(name) => {
-            return frames::play(lab, &lab.find_interface(name)?, (head, body));
+            return frames::play(lab, &lab.find_interface(name)?, (head, body), stop);
         }
         Route::PinInterface(name) => {
             lab.pin_network_interface(&lab.find_interface(name)?, interface_pin(&body)?)?;

@@ -39,7 +39,7 @@ impl Service for Pages {
         }
     }
 
-    fn error_response(&self, error: &HttpError) -> Response<Body> {
+    fn error_response(&self, _path: &str, error: &HttpError) -> Response<Body> {
         page(error.status, PLAIN, format!("{}\n", error.message))
     }
 }
