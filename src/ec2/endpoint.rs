@@ -10,6 +10,7 @@ mod answer;
 mod backend;
 mod pending;
 mod upstream_sync;
+mod wait;
 mod writer;
 
 use std::io;
@@ -27,6 +28,7 @@ pub use self::backend::{Persist, Publish, PublishedChange};
 use self::pending::{ChangeResult, Responder};
 pub(super) use self::upstream_sync::UpstreamSync;
 use self::upstream_sync::UpstreamThread;
+use self::wait::wait_for;
 use self::writer::{AccountChange, Change, Job, Work, Writer, call};
 use super::actions;
 use super::authenticate::{Principal, RejectedRequest, Request};
@@ -157,10 +159,7 @@ impl Endpoint {
     pub fn respond(&self, head: &Parts, body: &[u8]) -> (u16, String) {
         match self.submit(self.read(head, body)) {
             Reply::Ready(answer) => answer,
-            Reply::Pending(replied, request_id) => {
-                let result = replied.blocking_recv().unwrap_or_else(|_| Err(not_executed()));
-                to_answer(result, &request_id)
-            }
+            Reply::Pending(replied, request_id) => to_answer(wait_for(replied), &request_id),
         }
     }
 
@@ -220,7 +219,7 @@ impl Endpoint {
     ) -> Result<(), ApiError> {
         let change: AccountChange = Box::new(change);
         let replied = self.queue(Change::Account(change), uuid((self.draw)()));
-        replied.blocking_recv().unwrap_or_else(|_| Err(not_executed())).map(drop)
+        wait_for(replied).map(drop)
     }
 }
 
