@@ -144,14 +144,7 @@ impl UpstreamSync {
         let account = self.account.read();
         let known = account.registry().network_interface(id);
         match (known, found) {
-            (Some(known), Some(found)) => {
-                !known.is_learned
-                    || known.is_down
-                    || known.private_ip_addresses != found.private_ip_addresses
-                    || known.mac_address != found.mac_address
-                    || known.tags != found.tags
-                    || known.description != found.description
-            }
+            (Some(_), Some(found)) => account.would_learn(found),
             // An interface of a state file that the emulator never had in this run stays.
             (Some(known), None) => known.is_learned && !known.is_down,
             (None, _) => false,
