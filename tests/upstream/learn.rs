@@ -138,3 +138,19 @@ fn pinned_values_stay_when_an_interface_is_learned_again() {
     account.learn_interface(changed).unwrap();
     assert_eq!(account.registry().network_interface(&id), Some(&expected));
 }
+
+#[test]
+fn a_request_in_another_region_neither_sees_an_interface_nor_removes_it() {
+    let (stack, emulator) = Stack::with_emulator();
+    emulator.resources.lock().unwrap().region = Some("eu-west-1".to_owned());
+    emulator.add_interface(ID, "10.0.0.5", None);
+    assert_eq!(stack.create_session(ID, 1).status, 200);
+    let form =
+        format!("Version=2016-11-15&Action=CreateTrafficMirrorTarget&NetworkInterfaceId={ID}");
+    let credential = "AKID/20261123/us-east-1/ec2/aws4_request";
+    let refused = stack.request_as(credential, "POST / HTTP/1.1", &[], &form);
+    assert_eq!(refused.one("Code"), "InvalidNetworkInterfaceID.NotFound");
+    assert_eq!(stack.sessions().len(), 1);
+    assert!(stack.interface(ID).is_some());
+    assert_eq!(stack.create_session(ID, 2).status, 200);
+}
