@@ -34,7 +34,7 @@ use super::actions;
 use super::authenticate::{Principal, RejectedRequest, Request};
 use super::credentials::Access;
 use super::sts;
-use super::upstream::Upstream;
+use super::upstream::{Upstream, UpstreamError};
 use crate::control::account::{Account, ApiError};
 use crate::model::NetworkInterfaceId;
 
@@ -113,14 +113,20 @@ impl Endpoint {
 
     /// Learns a network interface of the emulator behind the endpoint, so that the account has it.
     /// `name` is its id, a private address, the id of an instance, or the tag `Name` of an instance.
-    /// Returns its id; `None` if there is no emulator, if it does not answer, or if it does not have
-    /// the interface.
-    pub async fn learn_interface(&self, name: &str) -> Option<NetworkInterfaceId> {
-        let sync = self.upstream_sync()?;
-        let id = sync.upstream().find_interface(name).await.ok().flatten()?;
-        sync.learn_interface(&sync.upstream().scope(), &id).await.ok()?;
+    /// Returns its id; `None` if there is no emulator, or if it does not have the interface.
+    ///
+    /// # Errors
+    /// A sentence, if the emulator does not answer or answers with an error.
+    pub async fn learn_interface(&self, name: &str) -> Result<Option<NetworkInterfaceId>, String> {
+        let Some(sync) = self.upstream_sync() else { return Ok(None) };
+        let failed = |error: UpstreamError| error.to_string();
+        let found = sync.upstream().find_interface(name).await.map_err(failed)?;
+        let Some(id) = found else { return Ok(None) };
+        if !sync.learn_interface(&sync.upstream().scope(), &id).await.map_err(failed)? {
+            return Ok(None);
+        }
         let account = read(&self.account);
-        account.registry().network_interface(&id).map(|known| known.id().clone())
+        Ok(account.registry().network_interface(&id).map(|known| known.id().clone()))
     }
 
     pub(super) fn upstream_sync(&self) -> Option<&UpstreamSync> {

@@ -47,6 +47,11 @@ impl LabError {
         let message = message.to_string();
         Self { kind: LabErrorKind::Failed, code: "InternalError", message }
     }
+
+    /// The error of a request that needs the emulator behind the laboratory.
+    pub(super) const fn upstream_unavailable(message: String) -> Self {
+        Self { kind: LabErrorKind::Failed, code: "UpstreamUnavailable", message }
+    }
 }
 
 impl From<ApiError> for LabError {

@@ -44,6 +44,8 @@ impl Received {
 pub(crate) struct Resources {
     /// The address and the instance of each interface.
     pub(crate) interfaces: BTreeMap<String, (String, Option<String>)>,
+    /// The only region with interfaces; all regions have them if absent.
+    pub(crate) region: Option<String>,
     /// Whether the interfaces of terminated instances stay, as in moto.
     pub(crate) keeps_interfaces: bool,
     pub(crate) terminated: Vec<String>,
@@ -194,10 +196,13 @@ fn interfaces(request: &Received, resources: &Resources) -> String {
     if request.parameter("Filter.1.Name").as_deref() == Some("network-interface-id") {
         ids.extend(request.parameters("Filter.1.Value"));
     }
+    let authorization = request.header("authorization").unwrap_or_default();
+    let is_in = |region: &String| authorization.contains(&format!("/{region}/"));
+    let has_interfaces = resources.region.as_ref().is_none_or(is_in);
     let selected: Vec<String> = resources
         .interfaces
         .iter()
-        .filter(|(id, _)| ids.is_empty() || ids.contains(id))
+        .filter(|(id, _)| has_interfaces && (ids.is_empty() || ids.contains(id)))
         .map(|(id, (address, instance))| {
             let attachment = instance.as_ref().map_or(String::new(), |instance| {
                 format!(

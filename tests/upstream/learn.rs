@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use traffic_mirror::model::{InterfacePin, NetworkInterfaceId};
+
 use crate::stack::{Stack, wait_until};
 
 const ID: &str = "eni-0123456789abcdef0";
@@ -107,4 +109,48 @@ fn an_interface_with_a_loopback_address_cannot_be_a_target() {
     let refused = stack.send(&format!("Action=CreateTrafficMirrorTarget&NetworkInterfaceId={ID}"));
     assert_eq!(refused.one("Code"), "InvalidTrafficMirrorTarget");
     assert!(refused.one("Message").contains("loopback"), "{}", refused.body);
+}
+
+#[test]
+fn pinned_values_stay_when_an_interface_is_learned_again() {
+    let (stack, emulator) = Stack::with_emulator();
+    emulator.add_interface(ID, "10.0.0.5", None);
+    assert_eq!(stack.create_session(ID, 1).status, 200);
+    let id = NetworkInterfaceId::new(ID).unwrap();
+    let read = stack.interface(ID).unwrap();
+    let pin = InterfacePin {
+        private_ip_addresses: Some(vec![[10, 0, 0, 9].into()]),
+        capture: Some("trace.pcap".into()),
+        ..InterfacePin::default()
+    };
+    stack.account.write().unwrap().pin_network_interface(&id, pin).unwrap();
+    let pinned = stack.interface(ID).unwrap();
+    assert!(!stack.account.read().unwrap().would_learn(&read));
+    assert_eq!(stack.create_session(ID, 2).status, 200);
+    assert_eq!(stack.interface(ID).unwrap(), pinned);
+    let mut changed = read;
+    changed.description = Some("web".to_owned());
+    assert!(stack.account.read().unwrap().would_learn(&changed));
+    let mut expected = pinned;
+    expected.description = Some("web".to_owned());
+    // No read of the emulator comes between.
+    let mut account = stack.account.write().unwrap();
+    account.learn_interface(changed).unwrap();
+    assert_eq!(account.registry().network_interface(&id), Some(&expected));
+}
+
+#[test]
+fn a_request_in_another_region_neither_sees_an_interface_nor_removes_it() {
+    let (stack, emulator) = Stack::with_emulator();
+    emulator.resources.lock().unwrap().region = Some("eu-west-1".to_owned());
+    emulator.add_interface(ID, "10.0.0.5", None);
+    assert_eq!(stack.create_session(ID, 1).status, 200);
+    let form =
+        format!("Version=2016-11-15&Action=CreateTrafficMirrorTarget&NetworkInterfaceId={ID}");
+    let credential = "AKID/20261123/us-east-1/ec2/aws4_request";
+    let refused = stack.request_as(credential, "POST / HTTP/1.1", &[], &form);
+    assert_eq!(refused.one("Code"), "InvalidNetworkInterfaceID.NotFound");
+    assert_eq!(stack.sessions().len(), 1);
+    assert!(stack.interface(ID).is_some());
+    assert_eq!(stack.create_session(ID, 2).status, 200);
 }

@@ -111,10 +111,21 @@ impl Stack {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Response {
+        let credential = format!("AKID/20261123/eu-west-1/{service}/aws4_request");
+        self.request_as(&credential, line, headers, body)
+    }
+
+    /// Sends a request that is signed with a credential: key, date, region and service.
+    pub(crate) fn request_as(
+        &self,
+        credential: &str,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         let headers: String =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let credential = format!("AKID/20261123/eu-west-1/{service}/aws4_request");
         let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, Signature=0");
         write!(
             stream,

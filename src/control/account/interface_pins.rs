@@ -79,7 +79,8 @@ impl Account {
     }
 }
 
-fn apply(interface: &mut NetworkInterface, pin: InterfacePin) {
+/// Sets the given values of an interface, and records that they are pinned.
+pub(super) fn apply(interface: &mut NetworkInterface, pin: InterfacePin) {
     let InterfacePin { private_ip_addresses, mac_address, capture, device } = pin;
     if let Some(addresses) = private_ip_addresses {
         let addresses: Vec<IpAddr> = addresses.iter().map(IpAddr::to_canonical).collect();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::record_key::RecordKey;
-use super::{Account, ApiError, Resource};
+use super::{Account, ApiError, Resource, interface_pins};
 use crate::model::{NetworkInterface, NetworkInterfaceId, SessionId, TargetId, TargetKind};
 
 impl Account {
@@ -56,26 +56,27 @@ impl Account {
     /// # Errors
     /// None is expected: the id is free or the interface exists.
     pub fn learn_interface(&mut self, learned: NetworkInterface) -> Result<(), ApiError> {
-        let mut learned = learned;
-        learned.is_learned = true;
-        learned.is_discovered = true;
         let id = learned.id().clone();
-        let is_unknown = self.unknown_interfaces().any(|one| *one.id() == id);
-        let Some(known) = self.registry.network_interface_mut(&id) else {
-            return Ok(self.registry.add_network_interface(learned)?);
-        };
-        // The device and the port can be set at run time, and do not come from the other emulator.
-        learned.device.clone_from(&known.device);
-        learned.target_port = known.target_port;
-        if !(known.is_learned || is_unknown) || *known == learned {
+        if !self.would_learn(&learned) {
             return Ok(());
         }
-        *known = learned;
+        let Some(known) = self.registry.network_interface_mut(&id) else {
+            return Ok(self.registry.add_network_interface(merged(None, learned))?);
+        };
+        *known = merged(Some(known), learned);
         self.registry.touch_network_interface(&id);
         let targets: Vec<TargetId> =
             self.registry.targets_at(&id).map(|target| target.id().clone()).collect();
         targets.iter().for_each(|target| self.recheck_target(target));
         Ok(())
+    }
+
+    /// Whether [`Account::learn_interface`] would change anything.
+    #[must_use]
+    pub fn would_learn(&self, learned: &NetworkInterface) -> bool {
+        let Some(known) = self.registry.network_interface(learned.id()) else { return true };
+        let is_unknown = || self.unknown_interfaces().any(|one| one.id() == known.id());
+        (known.is_learned || is_unknown()) && *known != merged(Some(known), learned.clone())
     }
 
     /// Removes a learned interface, which does not exist any more in the other emulator, and its
@@ -113,4 +114,20 @@ impl Account {
             _ => None,
         })
     }
+}
+
+/// An interface of the other emulator with the values of the known one that do not come from there:
+/// the device, the port and the capture. Pinned values replace those of the emulator.
+fn merged(known: Option<&NetworkInterface>, learned: NetworkInterface) -> NetworkInterface {
+    let mut learned = learned;
+    (learned.is_learned, learned.is_discovered) = (true, true);
+    if let Some(known) = known {
+        learned.device.clone_from(&known.device);
+        learned.target_port = known.target_port;
+        learned.capture.clone_from(&known.capture);
+        // A pinned interface is not only discovered.
+        learned.is_discovered = known.is_discovered;
+        interface_pins::apply(&mut learned, known.pin.clone());
+    }
+    learned
 }

@@ -57,7 +57,8 @@ impl UpstreamSync {
     }
 
     /// Reads an interface that a request names, unless it is an own one. If the emulator is down,
-    /// what was learned before is used.
+    /// what was learned before is used. Returns whether the request can see the interface, as far
+    /// as the emulator decides it: it cannot see one that was learned in another scope.
     ///
     /// # Errors
     /// The emulator does not answer, and the interface is unknown.
@@ -65,22 +66,29 @@ impl UpstreamSync {
         &self,
         scope: &Scope,
         id: &NetworkInterfaceId,
-    ) -> Result<(), UpstreamError> {
+    ) -> Result<bool, UpstreamError> {
         if self.is_own_interface(id) {
-            return Ok(());
+            return Ok(true);
         }
         let found = self.upstream.network_interfaces(scope, std::slice::from_ref(id)).await;
-        match found {
-            Ok(mut found) => {
-                self.store_interface(scope, id, found.remove(id)).await;
-                Ok(())
+        match found.map(|mut found| found.remove(id)) {
+            Ok(None) if self.is_of_other_scope(scope, id) => Ok(false),
+            Ok(found) => {
+                self.store_interface(scope, id, found).await;
+                Ok(true)
             }
-            Err(_) if self.account.read().registry().network_interface(id).is_some() => Ok(()),
+            Err(_) if self.account.read().registry().network_interface(id).is_some() => Ok(true),
             Err(error) => Err(error),
         }
     }
 
-    /// Stores an interface, or removes it with its sessions if the emulator does not have it.
+    /// Whether an interface was learned in another scope: another region, or with another key.
+    fn is_of_other_scope(&self, scope: &Scope, id: &NetworkInterfaceId) -> bool {
+        self.scopes().get(id).is_some_and(|learned| learned != scope)
+    }
+
+    /// Stores an interface, or removes it with its sessions if the emulator does not have it in the
+    /// scope in which it was learned.
     async fn store_interface(
         &self,
         scope: &Scope,
@@ -144,14 +152,7 @@ impl UpstreamSync {
         let account = self.account.read();
         let known = account.registry().network_interface(id);
         match (known, found) {
-            (Some(known), Some(found)) => {
-                !known.is_learned
-                    || known.is_down
-                    || known.private_ip_addresses != found.private_ip_addresses
-                    || known.mac_address != found.mac_address
-                    || known.tags != found.tags
-                    || known.description != found.description
-            }
+            (Some(_), Some(found)) => account.would_learn(found),
             // An interface of a state file that the emulator never had in this run stays.
             (Some(known), None) => known.is_learned && !known.is_down,
             (None, _) => false,

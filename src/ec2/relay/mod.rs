@@ -32,6 +32,7 @@ use super::authenticate::{RejectedRequest, Request};
 use super::endpoint::{Endpoint, UpstreamSync};
 use super::http_response::response;
 use super::upstream::is_load_balancer_service;
+use crate::control::account::interface_not_found;
 use crate::model::NetworkInterfaceId;
 
 /// Answers a request.
@@ -145,7 +146,9 @@ impl Relay<'_> {
         let id = id.and_then(|id| NetworkInterfaceId::new(id).ok());
         if let Some(id) = id {
             let learned = self.sync.learn_interface(&self.scope, &id).await;
-            learned.map_err(|error| self.unavailable(&error, &request.action))?;
+            if !learned.map_err(|error| self.unavailable(&error, &request.action))? {
+                return Err(RejectedRequest::of_ec2(interface_not_found(id.as_str())));
+            }
         }
         let arn = request.form.owned("NetworkLoadBalancerArn");
         let answer = self.own(request).await;

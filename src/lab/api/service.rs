@@ -36,16 +36,17 @@ impl LabService {
 impl LabService {
     /// The same route, with the id of an interface that only the emulator behind this laboratory
     /// has. It is learned, so that it can be played and pinned.
-    async fn with_learned_interface(&self, route: Route) -> Route {
-        let (Route::Play(name) | Route::PinInterface(name)) = &route else { return route };
+    async fn with_learned_interface(&self, route: Route) -> Result<Route, LabError> {
+        let (Route::Play(name) | Route::PinInterface(name)) = &route else { return Ok(route) };
         if self.lab.has_interface(name) {
-            return route;
+            return Ok(route);
         }
-        match (self.lab.endpoint().learn_interface(name).await, &route) {
+        let learned = self.lab.endpoint().learn_interface(name).await;
+        Ok(match (learned.map_err(LabError::upstream_unavailable)?, &route) {
             (Some(id), Route::Play(_)) => Route::Play(id.to_string()),
             (Some(id), _) => Route::PinInterface(id.to_string()),
             (None, _) => route,
-        }
+        })
     }
 }
 
@@ -68,7 +69,10 @@ impl Service for LabService {
             Ok(route) => route,
             Err(error) => return answer::error(&error),
         };
-        let route = self.with_learned_interface(route).await;
+        let route = match self.with_learned_interface(route).await {
+            Ok(route) => route,
+            Err(error) => return answer::error(&error),
+        };
         let lab = self.lab.clone();
         // Dropped with this future, when the client disconnects.
         let stop = StopOnDrop(StopFlag::new());
