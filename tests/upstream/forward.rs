@@ -144,3 +144,12 @@ fn learning_by_name_tells_an_absent_interface_from_an_absent_emulator() {
     let learned = runtime.block_on(up.learn_interface(id)).unwrap();
     assert_eq!(learned.unwrap().as_str(), id);
 }
+
+#[test]
+fn an_answer_above_the_limit_does_not_mean_that_the_emulator_is_down() {
+    let (stack, _emulator) = Stack::with_emulator();
+    let refused = stack.request("GET /bucket/too-long HTTP/1.1", "s3", &[], "");
+    assert_eq!((refused.status, refused.one("Code")), (424, "UpstreamUnavailable"));
+    let message = refused.one("Message");
+    assert!(message.ends_with("exceeds the limit of 64 MiB."), "{message}");
+}

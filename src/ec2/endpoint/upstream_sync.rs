@@ -189,7 +189,7 @@ impl UpstreamSync {
             let addresses = match self.upstream.load_balancer_addresses(&key, &arn).await {
                 Ok(addresses) => addresses,
                 // While the emulator does not answer, the addresses stay.
-                Err(error) if error.is_down() => return,
+                Err(error) if error.is_without_answer() => return,
                 // The load balancer does not exist.
                 Err(_) => Vec::new(),
             };
