@@ -186,7 +186,11 @@ fn respond(request: &Received, resources: &mut Resources) -> (u16, String, Strin
             let headers =
                 "etag: \"abc\"\r\nkeep-alive: timeout=9\r\nx-amz-meta-a: 1\r\n".to_owned();
             let status = if request.line.contains("/missing") { 404 } else { 200 };
-            (status, headers, format!("of {}", request.line.trim_end()))
+            let body = match request.line.contains("/too-long") {
+                true => "x".repeat((64 << 20) + 1),
+                false => format!("of {}", request.line.trim_end()),
+            };
+            (status, headers, body)
         }
     }
 }

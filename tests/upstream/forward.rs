@@ -1,9 +1,12 @@
 //! Requests that are forwarded, and the account id of the emulator.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
-use crate::stack::Stack;
+use traffic_mirror::ec2::Access;
+
+use crate::emulator::Emulator;
+use crate::stack::{Stack, endpoint};
 
 #[test]
 fn requests_of_other_services_and_their_responses_pass_unchanged() {
@@ -113,4 +116,40 @@ fn own_actions_work_while_the_emulator_is_down() {
     let target = [("x-amz-target", "DynamoDB_20120810.ListTables")];
     let json = stack.request("POST / HTTP/1.1", "dynamodb", &target, "{}");
     assert!(json.status == 424 && json.body.starts_with('{'), "{}", json.body);
+}
+
+#[test]
+fn own_actions_work_while_the_emulator_does_not_answer() {
+    // Nobody accepts the connections.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let stack = Stack::start(&url, Access::default());
+    assert_eq!(stack.sessions(), [""; 0]);
+}
+
+#[test]
+fn learning_by_name_tells_an_absent_interface_from_an_absent_emulator() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_, down) = endpoint(&format!("http://{free}"), Access::default());
+    let id = "eni-0123456789abcdef0";
+    for name in [id, "10.0.0.5", "i-1"] {
+        let failed = runtime.block_on(down.learn_interface(name)).unwrap_err();
+        assert!(failed.contains("is down"), "{name}: {failed}");
+    }
+    let emulator = Emulator::start();
+    let (_, up) = endpoint(&emulator.url(), Access::default());
+    assert_eq!(runtime.block_on(up.learn_interface(id)), Ok(None));
+    emulator.add_interface(id, "10.0.0.5", None);
+    let learned = runtime.block_on(up.learn_interface(id)).unwrap();
+    assert_eq!(learned.unwrap().as_str(), id);
+}
+
+#[test]
+fn an_answer_above_the_limit_does_not_mean_that_the_emulator_is_down() {
+    let (stack, _emulator) = Stack::with_emulator();
+    let refused = stack.request("GET /bucket/too-long HTTP/1.1", "s3", &[], "");
+    assert_eq!((refused.status, refused.one("Code")), (424, "UpstreamUnavailable"));
+    let message = refused.one("Message");
+    assert!(message.ends_with("exceeds the limit of 64 MiB."), "{message}");
 }

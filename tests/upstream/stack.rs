@@ -60,21 +60,9 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn start(url: &str, access: Access) -> Self {
-        let mut registry = Registry::default();
-        let own = NetworkInterfaceId::new("eni-00000001").unwrap();
-        let mut interface = NetworkInterface::new(own);
-        interface.device = Some("eth0".to_owned());
-        registry.add_network_interface(interface).unwrap();
-        let id = TargetId::new("tmt-file").unwrap();
-        registry.add_target(Target::at(id, "192.0.2.1:4789".parse().unwrap())).unwrap();
-        let account = Account::new(registry, Quotas::default(), TargetResolver::default(), draw);
-        let account = Arc::new(RwLock::new(account));
-        let endpoint =
-            Endpoint::new(Arc::clone(&account), NullBackend, NullBackend, unix_seconds, draw)
-                .unwrap();
-        let endpoint = endpoint.with_access(access).with_upstream(Upstream::new(url).unwrap());
+        let (account, endpoint) = endpoint(url, access);
         let address = "127.0.0.1:0".parse().unwrap();
-        let server = serve(address, endpoint.unwrap(), HostNames::default(), None, |_| {}).unwrap();
+        let server = serve(address, endpoint, HostNames::default(), None, |_| {}).unwrap();
         Self { account, server }
     }
 
@@ -166,6 +154,23 @@ impl Stack {
         let account = self.account.read().unwrap_or_else(PoisonError::into_inner);
         account.registry().network_interface(&NetworkInterfaceId::new(id).unwrap()).cloned()
     }
+}
+
+/// The endpoint without its sockets.
+pub(crate) fn endpoint(url: &str, access: Access) -> (Arc<RwLock<Account>>, Endpoint) {
+    let mut registry = Registry::default();
+    let own = NetworkInterfaceId::new("eni-00000001").unwrap();
+    let mut interface = NetworkInterface::new(own);
+    interface.device = Some("eth0".to_owned());
+    registry.add_network_interface(interface).unwrap();
+    let id = TargetId::new("tmt-file").unwrap();
+    registry.add_target(Target::at(id, "192.0.2.1:4789".parse().unwrap())).unwrap();
+    let account = Account::new(registry, Quotas::default(), TargetResolver::default(), draw);
+    let account = Arc::new(RwLock::new(account));
+    let endpoint =
+        Endpoint::new(Arc::clone(&account), NullBackend, NullBackend, unix_seconds, draw).unwrap();
+    let endpoint = endpoint.with_access(access).with_upstream(Upstream::new(url).unwrap());
+    (account, endpoint.unwrap())
 }
 
 /// Numbers that look random and do not repeat.

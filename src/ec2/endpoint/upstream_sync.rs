@@ -13,9 +13,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::super::upstream::{Scope, Upstream, UpstreamError};
+use super::super::upstream::{SHORT_WAIT, Scope, Upstream, UpstreamError};
 use super::account_handle::AccountHandle;
 use crate::control::account::Account;
 use crate::model::{NetworkInterface, NetworkInterfaceId, TargetId};
@@ -57,7 +57,7 @@ impl UpstreamSync {
     }
 
     /// Reads an interface that a request names, unless it is an own one. If the emulator is down,
-    /// what was learned before is used. Returns whether the request can see the interface, as far
+    /// or does not answer soon, what was learned before is used. Returns whether the request can see the interface, as far
     /// as the emulator decides it: it cannot see one that was learned in another scope.
     ///
     /// # Errors
@@ -70,16 +70,27 @@ impl UpstreamSync {
         if self.is_own_interface(id) {
             return Ok(true);
         }
-        let found = self.upstream.network_interfaces(scope, std::slice::from_ref(id)).await;
+        let read = self.upstream.network_interfaces(scope, std::slice::from_ref(id));
+        let found = match self.is_known(id) {
+            true => match timeout(SHORT_WAIT, read).await {
+                Ok(found) => found,
+                Err(_) => return Ok(true),
+            },
+            false => read.await,
+        };
         match found.map(|mut found| found.remove(id)) {
             Ok(None) if self.is_of_other_scope(scope, id) => Ok(false),
             Ok(found) => {
                 self.store_interface(scope, id, found).await;
                 Ok(true)
             }
-            Err(_) if self.account.read().registry().network_interface(id).is_some() => Ok(true),
+            Err(_) if self.is_known(id) => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    fn is_known(&self, id: &NetworkInterfaceId) -> bool {
+        self.account.read().registry().network_interface(id).is_some()
     }
 
     /// Whether an interface was learned in another scope: another region, or with another key.
@@ -177,8 +188,8 @@ impl UpstreamSync {
         for (arn, targets) in by_arn {
             let addresses = match self.upstream.load_balancer_addresses(&key, &arn).await {
                 Ok(addresses) => addresses,
-                // While the emulator is down, the addresses stay.
-                Err(error) if error.is_down() => return,
+                // While the emulator does not answer, the addresses stay.
+                Err(error) if error.is_without_answer() => return,
                 // The load balancer does not exist.
                 Err(_) => Vec::new(),
             };

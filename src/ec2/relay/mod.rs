@@ -114,7 +114,7 @@ impl Relay<'_> {
         let request = self.request()?;
         let is_known = request.is_sts && request.action == "GetCallerIdentity";
         match self.forward().await {
-            Err(error) if error.is_down() && is_known => Ok(self.own(request).await),
+            Err(error) if error.is_without_answer() && is_known => Ok(self.own(request).await),
             answer => answer.map_err(|error| self.unavailable(&error, &request.action)),
         }
     }

@@ -1,5 +1,6 @@
 //! The HTTP client: one connection for each request, with time-outs and a limit for the response.
 
+use std::fmt::Display;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use ::http::header::{
 use ::http::uri::PathAndQuery;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -36,6 +37,20 @@ pub(super) struct Client {
     port: u16,
     /// The value of the Host header of requests that do not come from a client.
     authority: HeaderValue,
+}
+
+/// Why there is no response.
+enum Failure {
+    /// The server cannot be reached, or ended the connection: a sentence.
+    Down(String),
+    /// The body of the response is longer than [`MAX_BODY_LEN`].
+    TooLong,
+}
+
+impl Failure {
+    fn down(error: impl Display) -> Self {
+        Self::Down(error.to_string())
+    }
 }
 
 impl Client {
@@ -80,37 +95,41 @@ impl Client {
         &self,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, UpstreamError> {
+        let url = || self.url.clone();
+        let exceeds = |limit: String| UpstreamError::LimitExceeded { url: url(), limit };
         match timeout(TIMEOUT, self.exchange(request)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(why)) => Err(self.down(why)),
-            Err(_) => Err(self.down(format!("it did not answer in {} s", TIMEOUT.as_secs()))),
+            Ok(Err(Failure::Down(why))) => Err(UpstreamError::Down { url: url(), why }),
+            Ok(Err(Failure::TooLong)) => Err(exceeds(format!("{} MiB", MAX_BODY_LEN >> 20))),
+            Err(_) => Err(exceeds(format!("{} s", TIMEOUT.as_secs()))),
         }
     }
 
-    fn down(&self, why: String) -> UpstreamError {
-        UpstreamError::Down { url: self.url.clone(), why }
-    }
-
-    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Failure> {
         let connect = timeout(CONNECT_TIMEOUT, TcpStream::connect((&*self.host, self.port)));
         let stream = match connect.await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err(format!("no connection in {} s", CONNECT_TIMEOUT.as_secs())),
+            Ok(Err(error)) => return Err(Failure::down(error)),
+            Err(_) => {
+                let why = format!("no connection in {} s", CONNECT_TIMEOUT.as_secs());
+                return Err(Failure::Down(why));
+            }
         };
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(Failure::down)?;
         let io = TokioIo::new(stream);
-        let (mut sender, connection) =
-            http1::handshake(io).await.map_err(|error| error.to_string())?;
+        let (mut sender, connection) = http1::handshake(io).await.map_err(Failure::down)?;
         let request = self.outgoing(request);
         let keeps_len = request.method() == ::http::Method::HEAD;
         let mut exchange = pin!(async move {
-            let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
+            let response = sender.send_request(request).await.map_err(Failure::down)?;
             let (mut head, body) = response.into_parts();
             let body = Limited::new(body, MAX_BODY_LEN).collect().await;
-            let body = body.map_err(|error| format!("its response ended: {error}"))?.to_bytes();
+            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+                true => Failure::TooLong,
+                false => Failure::Down(format!("its response ended: {error}")),
+            })?;
             head.headers = end_to_end_headers(&head.headers, keeps_len);
-            Ok(Response::from_parts(head, body))
+            Ok(Response::from_parts(head, body.to_bytes()))
         });
         tokio::select! {
             biased;

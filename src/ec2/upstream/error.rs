@@ -5,9 +5,12 @@ use crate::control::account::ApiError;
 /// Why the other emulator did not answer as it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::ec2) enum UpstreamError {
-    /// It cannot be reached, or did not answer in time.
+    /// It cannot be reached, or ended the connection.
     #[error("the upstream {url} is down: {why}")]
     Down { url: String, why: String },
+    /// It works, but its answer is too long or takes too long.
+    #[error("the answer of the upstream {url} exceeds the limit of {limit}")]
+    LimitExceeded { url: String, limit: String },
     /// It answered a question with an error, or with something that cannot be read.
     #[error("the upstream {url} did not answer {action}: {why}")]
     Refused { url: String, action: String, why: String },
@@ -19,9 +22,9 @@ pub(in crate::ec2) enum UpstreamError {
 const UNAVAILABLE: &str = "UpstreamUnavailable";
 
 impl UpstreamError {
-    /// Whether the other emulator could not be reached.
-    pub(in crate::ec2) const fn is_down(&self) -> bool {
-        matches!(self, Self::Down { .. })
+    /// Whether no answer was received, so that nothing is known of what the other emulator has.
+    pub(in crate::ec2) const fn is_without_answer(&self) -> bool {
+        matches!(self, Self::Down { .. } | Self::LimitExceeded { .. })
     }
 
     /// The error of an action that needs the other emulator.

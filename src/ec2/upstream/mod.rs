@@ -15,16 +15,21 @@ mod load_balancers;
 mod query;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ::http::{Request, Response};
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use self::client::Client;
 pub(super) use self::document::{Item, Page, Set, append_to_message};
 pub(super) use self::error::UpstreamError;
 pub(super) use self::load_balancers::is_load_balancer_service;
 pub(super) use self::query::Scope;
+
+/// The maximum time to wait for an answer without which a request can be answered too.
+pub(super) const SHORT_WAIT: Duration = Duration::from_secs(2);
 
 /// Another emulator of AWS, to which an endpoint forwards the requests that it does not answer.
 #[derive(Debug)]
@@ -80,12 +85,13 @@ impl Upstream {
         self.account.send_replace(state);
     }
 
-    /// Waits until the emulator was first asked for its account id. It does not wait for later
-    /// attempts, so that own actions are answered while the emulator is down.
+    /// Waits until the emulator was first asked for its account id, for 2 s at most. It does not
+    /// wait for later attempts, so that own actions are answered while the emulator is down.
     pub(super) async fn was_asked(&self) {
         let mut account = self.account.subscribe();
-        // This fails only without a sender, and `self` has it.
-        let _ = account.wait_for(|state| *state != AccountState::Unasked).await;
+        let answered = account.wait_for(|state| *state != AccountState::Unasked);
+        // Without an answer, the account id is unknown for now. `self` has the sender.
+        let _ = timeout(SHORT_WAIT, answered).await;
     }
 
     /// Forwards a request and returns the response, both without the headers that concern only one
