@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::document::{Node, Table, TableEntry, Value};
-use super::scope::{Evaluated, Scope, refuse, text_node};
+use super::scope::{Evaluated, Scope, refuse, text_node, work_of};
+use super::stack::WORK_PER_FUNCTION;
 
 /// The first part of a type whose value is the name of a parameter of Systems Manager.
 const SSM_TYPE: &str = "AWS::SSM::Parameter::Value<";
@@ -19,7 +20,10 @@ impl<'s, 'a> Scope<'s, 'a> {
         let value = match (self.passed(name)?, default) {
             (Some(passed), _) => passed,
             (None, Some(Node { position, value: Value::Null })) => text_node(*position, ""),
-            (None, Some(default)) => default.clone(),
+            (None, Some(default)) => {
+                self.charge(work_of(&default.value))?;
+                default.clone()
+            }
             (None, None) => {
                 return refuse(
                     "Ref",
@@ -36,6 +40,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             None => value,
         };
         let value = allowed_spelling(declared, value);
+        self.charge(work_of_checks(declared, kind, &value))?;
         check(name, declared, &value)?;
         Ok(if is_list(kind) { items(&value) } else { value.value })
     }
@@ -94,6 +99,20 @@ fn allowed_spelling<'a>(declared: &Table<'_>, node: Node<'a>) -> Node<'a> {
         true => Node { position: node.position, value: Value::Bool(value) },
         false => node,
     }
+}
+
+/// The work of the comparisons of each item with each allowed value.
+fn work_of_checks(declared: &Table<'_>, kind: &str, node: &Node<'_>) -> usize {
+    let items = match &node.value {
+        Value::Array(items) => items.len(),
+        Value::String(text) if is_list(kind) => text.matches(',').count() + 1,
+        _ => 1,
+    };
+    let allowed = match declared.entry("AllowedValues").map(|one| &one.value.value) {
+        Some(Value::Array(allowed)) => allowed.len(),
+        _ => 0,
+    };
+    items.saturating_mul(WORK_PER_FUNCTION.saturating_add(allowed)) + work_of(&node.value)
 }
 
 /// Checks a value against the declaration of its parameter.

@@ -13,7 +13,7 @@ use super::super::parameter_values::ParameterValues;
 const MAX_WORK: usize = 100_000_000;
 
 /// The units of work of one function.
-const WORK_PER_FUNCTION: usize = 100;
+pub(super) const WORK_PER_FUNCTION: usize = 100;
 
 /// A template with its sections.
 pub(super) struct Stack<'a> {
