@@ -4,7 +4,9 @@
 
 mod address;
 mod expression;
+mod instances;
 mod references;
+mod search;
 
 use std::borrow::Cow;
 use std::sync::Arc;
