@@ -78,6 +78,21 @@ fn memory_is_limited_before_texts_are_made() {
     assert!(peak_memory() < 2 << 30, "{}", peak_memory());
 }
 
+#[test]
+fn the_number_of_resources_is_limited() {
+    let filters = |count: usize| {
+        let items: Vec<String> = (0..count).map(|at| format!("a{at}")).collect();
+        let items = items.join(",");
+        format!(
+            "Resources:\n  Fn::ForEach::A: [A, [{items}], {{'F${{A}}': {{Type: \
+             'AWS::EC2::TrafficMirrorFilter', Properties: {{Description: !Sub '${{F${{A}}}}'}}}}}}]\n"
+        )
+    };
+    assert_eq!(read(&filters(20_000)).registry.unwrap().filters().len(), 20_000);
+    let errors = error_lines(&read(&filters(20_001)));
+    assert!(errors.contains("at most 20000 resources"), "{errors}");
+}
+
 /// Pieces of templates, well-formed and not.
 const PIECES: [&str; 24] = [
     "!Ref X",

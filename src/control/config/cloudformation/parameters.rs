@@ -25,11 +25,12 @@ impl<'s, 'a> Scope<'s, 'a> {
                 default.clone()
             }
             (None, None) => {
+                let full_name = self.stack.full_name(name);
                 return refuse(
                     "Ref",
                     format!(
                         "a parameter with a Default, but `{name}` has none: give its value with \
-                         --parameter {name}=VALUE"
+                         --parameter {full_name}=VALUE"
                     ),
                 );
             }
@@ -47,10 +48,10 @@ impl<'s, 'a> Scope<'s, 'a> {
 
     /// The value that the outer stack or an option gives.
     fn passed(self, name: &str) -> Evaluated<Option<Node<'a>>> {
-        let Some(outer) = &self.stack.outer else {
-            let given = self.stacks.values.value(name);
-            return Ok(given.map(|text| text_node(self.stack.position, text)));
-        };
+        if let Some(given) = self.stacks.values.value(&self.stack.full_name(name)) {
+            return Ok(Some(text_node(self.stack.position, given)));
+        }
+        let Some(outer) = &self.stack.outer else { return Ok(None) };
         let Some(Node { value: Value::Table(parameters), .. }) = &outer.parameters else {
             return Ok(None);
         };
@@ -67,14 +68,15 @@ impl<'s, 'a> Scope<'s, 'a> {
         if let Some(given) = self.stacks.values.value(&ssm_name) {
             return Ok(text_node(value.position, given));
         }
-        if self.stack.outer.is_none() && self.stacks.values.value(name).is_some() {
+        let full_name = self.stack.full_name(name);
+        if self.stacks.values.value(&full_name).is_some() {
             return Ok(value.clone());
         }
         refuse(
             "Ref",
             format!(
                 "the value of `{ssm_name}` in Systems Manager: give it with --parameter \
-                 {ssm_name}=VALUE or {name}=VALUE"
+                 {ssm_name}=VALUE or {full_name}=VALUE"
             ),
         )
     }
