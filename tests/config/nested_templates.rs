@@ -287,3 +287,23 @@ fn the_primary_address_may_be_written_as_a_string() {
     let toml = to_toml(&read(&[("main.yaml", &*main)], &[]).registry.unwrap());
     assert!(toml.contains("[\"10.0.0.2\", \"10.0.0.3\"]"), "{toml}");
 }
+
+#[test]
+fn a_file_that_includes_itself_by_another_path_is_reported_once() {
+    let include = |path: &str| {
+        format!("{{'Fn::Transform': {{Name: AWS::Include, Parameters: {{Location: {path}}}}}}}")
+    };
+    let main = format!("Resources:\n  A: {0}\n  B: {0}\n", include("./ii.yaml"));
+    let own = format!("A: {}\nB: {}\n", include("././ii.yaml"), include("./../f/ii.yaml"));
+    let outcome = read(&[("f/main.yaml", &*main), ("f/ii.yaml", &*own)], &[]);
+    let warnings = warning_lines(&outcome);
+    assert_eq!(warnings.matches("it includes itself").count(), 2, "{warnings}");
+}
+
+#[test]
+fn a_target_whose_interface_is_unknown_is_one_error() {
+    let main = format!("Parameters: {{E: {{Type: String}}}}\nResources:\n{}", session("eni-1"));
+    let main = main.replace("eni-t", "!Ref E");
+    let errors = error_lines(&read(&[("main.yaml", &*main)], &[]));
+    assert!(errors.contains("--parameter E=VALUE") && errors.lines().count() == 1, "{errors}");
+}

@@ -1,6 +1,7 @@
 //! Reads what templates name: nested stacks and included snippets in files beside them.
 
 use super::super::document::{Node, SourcePosition, Table, TableEntry, Value};
+use super::super::template_files::is_same_file;
 use super::include::with_includes;
 use super::loader::{Loader, MAX_DEPTH};
 use super::references::type_of;
@@ -144,7 +145,7 @@ fn load_nested<'a>(
         return Err(format!("expected stacks that are nested at most {MAX_DEPTH} levels deep"));
     }
     let (file, root) = loader.read(&stack.file, location)?;
-    if ancestors.contains(&&*file) {
+    if ancestors.iter().any(|one| is_same_file(one, &file)) {
         return Err("it nests itself".to_owned());
     }
     let mut inner = Stack::new(&root, file);
