@@ -204,8 +204,8 @@ fn only_each_key_is_the_key_of_the_instance() {
 }
 
 fn references_of(outcome: &ParsedConfig) -> String {
-    let registry = outcome.registry.as_ref().unwrap_or_else(|| panic!("{}", error_lines(outcome)));
-    references(registry, "aws_ec2_traffic_mirror_session.s[\"a\"]").0
+    assert_eq!(error_lines(outcome), "");
+    references(outcome.registry.as_ref().unwrap(), "aws_ec2_traffic_mirror_session.s[\"a\"]").0
 }
 
 #[test]

@@ -40,6 +40,11 @@ pub(super) fn precise<'n>(expression: &'n Table<'_>) -> Vec<&'n str> {
     all.iter().copied().filter(is_used).collect()
 }
 
+/// Whether an expression has references apart from keys.
+pub(super) fn has_references(expression: &Table<'_>) -> bool {
+    references_in(expression).any(|text| !matches!(text, "each.key" | "count.index"))
+}
+
 /// What the keys in an expression are, such as that of `aws_network_interface.a[each.key].id`.
 pub(super) enum KeyOf<'n> {
     /// There is none, or it is a literal.

@@ -16,7 +16,7 @@ impl References<'_, '_> {
             if let Some(id) = expression.string("constant_value") {
                 return id.to_owned();
             }
-            let mut search = Search::new("network_interface_id");
+            let mut search = Search::new("network_interface_id", self.references_left.get());
             let parsed = Address::of(address);
             self.follow(self.scope_of(&parsed), expression, &mut search, MAX_REFERENCE_DEPTH);
             if let (1, Some(only)) = (search.found.len(), search.found.pop_first()) {

@@ -15,12 +15,15 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::document::{Table, Value};
 use super::super::parameter_values::ParameterValues;
 use super::address::{Address, AddressPart, parts};
-use super::expression::{KeyOf, key_of, precise, value_of_each};
+use super::expression::{KeyOf, has_references, key_of, precise, value_of_each};
 use super::search::{Blocks, MAX_REFERENCES_OF_DOCUMENT, ModuleScope, Search};
 
 /// The maximum number of variables and outputs between an argument and a resource. A longer chain
 /// is not followed.
 pub(super) const MAX_REFERENCE_DEPTH: usize = 16;
+
+/// The maximum number of candidates that an error lists.
+const MAX_CANDIDATES: usize = 10;
 
 /// The resource that an argument refers to.
 pub(super) enum Resolution {
@@ -44,7 +47,7 @@ pub(super) struct References<'n, 'a> {
     /// The same, by the address of the block without any index.
     in_any_module: HashMap<String, Vec<&'n str>>,
     /// The references that may still be followed.
-    references_left: Cell<usize>,
+    pub(super) references_left: Cell<usize>,
 }
 
 impl<'n, 'a> References<'n, 'a> {
@@ -71,7 +74,7 @@ impl<'n, 'a> References<'n, 'a> {
         let Some(expression) = self.expression(&address, argument) else {
             return Resolution::Nothing;
         };
-        let mut search = Search::new(argument);
+        let mut search = Search::new(argument, self.references_left.get());
         self.follow(self.scope_of(&address), expression, &mut search, MAX_REFERENCE_DEPTH);
         let kinds = search.kinds;
         if search.found.iter().any(|address| search.is_wanted(address)) {
@@ -87,14 +90,17 @@ impl<'n, 'a> References<'n, 'a> {
                 precise(expression).first().copied().unwrap_or("(known after apply)").into(),
             ),
             1 => Resolution::One(found.pop_first().unwrap_or_default()),
-            _ => Resolution::Ambiguous(found.into_iter().collect::<Vec<_>>().join(" or ")),
+            _ => {
+                let shown: Vec<String> = found.into_iter().take(MAX_CANDIDATES).collect();
+                Resolution::Ambiguous(shown.join(" or "))
+            }
         }
     }
 
     /// Whether the configuration sets an argument to an expression with references.
     pub(super) fn is_computed(&self, address: &'n str, argument: &str) -> bool {
         let expression = self.expression(&Address::of(address), argument);
-        expression.is_some_and(|expression| !precise(expression).is_empty())
+        expression.is_some_and(has_references)
     }
 
     pub(super) fn scope_of<'w>(&self, address: &'w Address<'n>) -> ModuleScope<'w, 'n, 'a> {
@@ -292,7 +298,7 @@ impl<'n, 'a> References<'n, 'a> {
             let followed = argument.and_then(|(known, attribute)| {
                 let known = Address::of(known);
                 let expression = self.expression(&known, attribute);
-                expression.filter(|one| !precise(one).is_empty()).map(|one| (known, one))
+                expression.filter(|one| has_references(one)).map(|one| (known, one))
             });
             match followed {
                 Some((known, expression)) => {

@@ -10,7 +10,7 @@ use super::address::{Address, AddressPart};
 const MAX_REFERENCES: usize = 10_000;
 
 /// The maximum number of references that are followed for all arguments of a document.
-pub(super) const MAX_REFERENCES_OF_DOCUMENT: usize = 2_000_000;
+pub(super) const MAX_REFERENCES_OF_DOCUMENT: usize = 500_000;
 
 /// The resources that an argument may refer to.
 pub(super) struct Search {
@@ -24,13 +24,14 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// A search for the resource that an argument of that name refers to.
-    pub(super) fn new(argument: &str) -> Self {
+    /// A search for the resource that an argument of that name refers to, if this many references
+    /// are left for the document.
+    pub(super) fn new(argument: &str, of_document: usize) -> Self {
         Self {
             kinds: kinds_of(argument),
             found: BTreeSet::new(),
             has_unknown_local: false,
-            references_left: MAX_REFERENCES,
+            references_left: of_document.min(MAX_REFERENCES),
         }
     }
 
