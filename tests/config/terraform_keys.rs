@@ -256,3 +256,26 @@ fn the_references_of_a_whole_plan_are_limited() {
     );
     assert!(error_lines(&read(&plan, &[])).contains("more references than are followed"));
 }
+
+#[test]
+fn ports_of_a_rule_for_all_protocols_are_ignored_with_a_warning() {
+    let rule = |protocol: &str| {
+        format!(
+            r#"{{"format_version": "1.0", "values": {{"root_module": {{"resources": [
+            {{"address": "aws_ec2_traffic_mirror_filter.f", "mode": "managed", "type":
+             "aws_ec2_traffic_mirror_filter", "values": {{"id": "tmf-1"}}}},
+            {{"address": "aws_ec2_traffic_mirror_filter_rule.r", "mode": "managed", "type":
+             "aws_ec2_traffic_mirror_filter_rule", "values": {{"id": "tmfr-1", "rule_number": 7,
+             "traffic_mirror_filter_id": "tmf-1", "rule_action": "accept", "traffic_direction":
+             "egress", "destination_cidr_block": "10.0.0.0/8", "source_cidr_block": "0.0.0.0/0",
+             "protocol": {protocol}, "source_port_range": [{{"from_port": 1, "to_port": 2}}]}}}}]}}}}}}"#
+        )
+    };
+    let outcome = read(&rule("0"), &[]);
+    assert_eq!(error_lines(&outcome), "");
+    let warnings = crate::warning_lines(&outcome);
+    assert!(warnings.contains("ignored, because protocol 0 means all protocols"), "{warnings}");
+    let registry = outcome.registry.unwrap();
+    assert_eq!(registry.filters()[0].all_rules().len(), 1);
+    assert!(!error_lines(&read(&rule("1"), &[])).is_empty());
+}
