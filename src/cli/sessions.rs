@@ -282,7 +282,12 @@ fn read_files<P: AsRef<Path>>(
             "--config `-`: expected at most once, because standard input can be read only once",
         ));
     }
-    let read = config::read_files_with(files, values).into_result();
+    let mut read = config::read_files_with(files, values);
+    if !read.problems.is_empty() {
+        // What was not read often explains the errors.
+        print_warnings(&std::mem::take(&mut read.warnings));
+    }
+    let read = read.into_result();
     let (registry, warnings) = read.map_err(|error| match captures_among(files) {
         captures if captures.is_empty() => Failure::usage(error),
         captures => Failure::usage(captures.join("\n")),

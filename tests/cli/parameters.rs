@@ -79,3 +79,32 @@ fn an_invalid_parameter_is_refused() {
         assert!(ran.stderr.contains(part), "{words}: {}", ran.stderr);
     }
 }
+
+/// What is not read often explains an error.
+#[test]
+fn warnings_are_printed_before_errors() {
+    let scratch = scratch();
+    scratch.write_file("absent.yaml", TEMPLATE.replace("./parts/", "./absent/"));
+    let ran = scratch.run("check --config absent.yaml --parameter Number=7");
+    let (warnings, errors) =
+        ran.stderr.split_once("--parameter Nested.Outputs.").unwrap_or_default();
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(warnings.contains("the nested stack `Nested` is not read"), "{}", ran.stderr);
+    assert!(!errors.contains("not read"), "{errors}");
+}
+
+#[test]
+fn a_nested_template_that_the_sandbox_hides_is_named_with_the_option() {
+    let scratch = scratch();
+    std::fs::create_dir(scratch.path("main")).unwrap();
+    scratch.write_file("main/t.yaml", TEMPLATE.replace("./parts/", "../parts/"));
+    let words = "explain in.pcap --config main/t.yaml --parameter Number=7";
+    let ran = scratch.run(&format!("{words} --no-sandbox"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let ran = scratch.run(words);
+    if ran.code == 0 {
+        testkit::print_uncaptured("NOT RUN: the kernel does not enforce the sandbox\n");
+        return;
+    }
+    assert!(ran.stderr.contains("or use --no-sandbox"), "{}", ran.stderr);
+}

@@ -183,3 +183,127 @@ fn what_is_not_read_is_named() {
     }
     assert!(!warnings.contains("AWS::Serverless"), "{warnings}");
 }
+
+/// A session that mirrors `interface` to a target outside the template.
+fn session(interface: &str) -> String {
+    format!(
+        "  F: {{Type: AWS::EC2::TrafficMirrorFilter}}\n  \
+         T: {{Type: AWS::EC2::TrafficMirrorTarget, Properties: {{NetworkInterfaceId: eni-t}}}}\n  \
+         S:\n    Type: AWS::EC2::TrafficMirrorSession\n    Properties: {{NetworkInterfaceId: \
+         {interface}, TrafficMirrorTargetId: !Ref T, TrafficMirrorFilterId: !Ref F, \
+         SessionNumber: 1}}\n"
+    )
+}
+
+const TWO_INTERFACES: &str = "
+Parameters: {Number: {Type: String}, Is: {Type: String, Default: x}}
+Conditions: {Never: !Equals [a, b], Unknown: !Equals [!Ref Number, a]}
+Resources:
+  X: {Type: AWS::EC2::NetworkInterface, Properties: {PrivateIpAddress: 10.0.0.9}}
+  Y: {Type: AWS::EC2::NetworkInterface, Properties: {PrivateIpAddress: 10.0.0.8}}
+Outputs:
+  A: {Condition: Never, Value: !Ref Y, Export: {Name: x-Eni}}
+  B: {Value: !Ref X, Export: {Name: x-Eni}}
+  C: {Condition: Unknown, Value: !Ref X}
+";
+
+#[test]
+fn an_output_whose_condition_is_false_does_not_exist() {
+    let nested = |output: &str| {
+        let nest = "N: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: ./n.yaml}}";
+        format!("Resources:\n  {nest}\n{}", session(&format!("!GetAtt N.Outputs.{output}")))
+    };
+    let read_nested =
+        |output: &str| read(&[("main.yaml", &*nested(output)), ("n.yaml", TWO_INTERFACES)], &[]);
+    let toml = to_toml(&read_nested("B").registry.unwrap());
+    assert!(toml.contains("network_interface_id = \"N.X\""), "{toml}");
+    let errors = error_lines(&read_nested("A"));
+    assert!(errors.contains("the condition of the output `A` of"), "{errors}");
+    // A parameter of a nested stack is given with the name of the stack.
+    let errors = error_lines(&read_nested("C"));
+    assert!(errors.contains("--parameter N.Number=VALUE"), "{errors}");
+    let files = [("main.yaml", &*nested("C")), ("n.yaml", TWO_INTERFACES)];
+    assert_eq!(error_lines(&read(&files, &["N.Number=a"])), "");
+    let importing = format!("Resources:\n{}", session("!ImportValue x-Eni"));
+    let toml = to_toml(&read_both(&importing, TWO_INTERFACES).registry.unwrap());
+    assert!(toml.contains("network_interface_id = \"X\""), "{toml}");
+}
+
+/// Reads two templates that are not nested.
+fn read_both(first: &str, second: &str) -> ParsedConfig {
+    use traffic_mirror::control::config::{Text, read_texts};
+    read_texts(&[Text::new("first.yaml", first), Text::new("second.yaml", second)])
+}
+
+#[test]
+fn interfaces_of_one_name_in_two_templates_are_an_error_that_names_both() {
+    let interface = |address: &str| {
+        format!(
+            "Resources:\n  Eni: {{Type: AWS::EC2::NetworkInterface, Properties: \
+             {{PrivateIpAddress: {address}}}}}\n"
+        )
+    };
+    let mirrored = interface("10.0.0.2") + &session("!Ref Eni");
+    let errors = error_lines(&read_both(&interface("10.0.0.1"), &mirrored));
+    assert!(errors.contains("an id that no other network interface has"), "{errors}");
+    assert!(errors.contains("first.yaml:2") && errors.contains("second.yaml:2"), "{errors}");
+    let other = mirrored.replace("!Ref Eni", "eni-1");
+    assert_eq!(error_lines(&read_both(&interface("10.0.0.1"), &other)), "");
+}
+
+#[test]
+fn a_nested_stack_whose_condition_is_unknown_is_not_read() {
+    let main = format!(
+        "Parameters: {{Deploy: {{Type: String}}}}\nConditions: {{Bad: !Equals [!Ref Deploy, \
+         'yes']}}\nResources:\n  N: {{Type: AWS::CloudFormation::Stack, Condition: Bad, \
+         Properties: {{TemplateURL: ./n.yaml}}}}\n{}",
+        session("eni-1")
+    );
+    let files = [("main.yaml", &*main), ("n.yaml", TWO_INTERFACES)];
+    assert_eq!(error_lines(&read(&files, &[])), "");
+    let mirroring = "Resources: {G: {Type: 'AWS::EC2::TrafficMirrorFilter'}}";
+    let outer = "Resources: {M: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: \
+                 ./m.yaml}}}";
+    for files in [
+        vec![("main.yaml", &*main), ("n.yaml", mirroring)],
+        vec![("main.yaml", &*main), ("n.yaml", outer), ("m.yaml", mirroring)],
+    ] {
+        let errors = error_lines(&read(&files, &[]));
+        assert!(errors.contains("N.Condition cannot be evaluated: "), "{errors}");
+        assert!(errors.contains("--parameter Deploy=VALUE"), "{errors}");
+        assert_eq!(read(&files, &["Deploy=no"]).registry.unwrap().filters().len(), 1);
+        assert_eq!(read(&files, &["Deploy=yes"]).registry.unwrap().filters().len(), 2);
+    }
+}
+
+#[test]
+fn the_primary_address_may_be_written_as_a_string() {
+    let main = format!(
+        "Resources:\n  E: {{Type: AWS::EC2::NetworkInterface, Properties: {{PrivateIpAddresses: \
+         [{{PrivateIpAddress: 10.0.0.3, Primary: 'false'}}, {{PrivateIpAddress: 10.0.0.2, \
+         Primary: 'True'}}]}}}}\n{}",
+        session("!Ref E")
+    );
+    let toml = to_toml(&read(&[("main.yaml", &*main)], &[]).registry.unwrap());
+    assert!(toml.contains("[\"10.0.0.2\", \"10.0.0.3\"]"), "{toml}");
+}
+
+#[test]
+fn a_file_that_includes_itself_by_another_path_is_reported_once() {
+    let include = |path: &str| {
+        format!("{{'Fn::Transform': {{Name: AWS::Include, Parameters: {{Location: {path}}}}}}}")
+    };
+    let main = format!("Resources:\n  A: {0}\n  B: {0}\n", include("./ii.yaml"));
+    let own = format!("A: {}\nB: {}\n", include("././ii.yaml"), include("./../f/ii.yaml"));
+    let outcome = read(&[("f/main.yaml", &*main), ("f/ii.yaml", &*own)], &[]);
+    let warnings = warning_lines(&outcome);
+    assert_eq!(warnings.matches("it includes itself").count(), 2, "{warnings}");
+}
+
+#[test]
+fn a_target_whose_interface_is_unknown_is_one_error() {
+    let main = format!("Parameters: {{E: {{Type: String}}}}\nResources:\n{}", session("eni-1"));
+    let main = main.replace("eni-t", "!Ref E");
+    let errors = error_lines(&read(&[("main.yaml", &*main)], &[]));
+    assert!(errors.contains("--parameter E=VALUE") && errors.lines().count() == 1, "{errors}");
+}

@@ -41,6 +41,58 @@ fn templates_that_need_too_much_work_are_refused() {
     }
 }
 
+/// The most memory that this process used, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// A text of a megabyte, many times: each would need 20 GB.
+#[test]
+fn memory_is_limited_before_texts_are_made() {
+    let long = "x".repeat(1_000_000);
+    let times = |piece: &str| vec![piece; 20_000].join(",");
+    let rule = |cidr: &str| {
+        format!(
+            "Parameters: {{A: {{Type: String, Default: '{long}'}}}}\nResources: {{R: {{Type: \
+             'AWS::EC2::TrafficMirrorFilterRule', Properties: {{SourceCidrBlock: {cidr}}}}}}}\n"
+        )
+    };
+    let loops = format!(
+        "Parameters: {{A: {{Type: String, Default: '{long}'}}}}\nResources:\n  \
+         Fn::ForEach::L: [V, [!Ref A], {{F: {{Type: 'AWS::EC2::TrafficMirrorFilter', Properties: \
+         {{Description: '{}'}}}}}}]\n",
+        times("${V}")
+    );
+    let texts = [
+        rule(&format!("!Sub '{}'", times("${A}"))),
+        rule(&format!("!Join [!Ref A, [{}]]", times("b"))),
+        rule(&format!("!Select [0, !If [C, [{0}], [{0}]]]", times("!Ref A"))),
+        rule(&format!("[{}]", times("!Ref A"))),
+        loops,
+    ];
+    for text in texts {
+        assert!(!error_lines(&read(&text)).is_empty());
+    }
+    assert!(peak_memory() < 2 << 30, "{}", peak_memory());
+}
+
+#[test]
+fn the_number_of_resources_is_limited() {
+    let filters = |count: usize| {
+        let items: Vec<String> = (0..count).map(|at| format!("a{at}")).collect();
+        let items = items.join(",");
+        format!(
+            "Resources:\n  Fn::ForEach::A: [A, [{items}], {{'F${{A}}': {{Type: \
+             'AWS::EC2::TrafficMirrorFilter', Properties: {{Description: !Sub '${{F${{A}}}}'}}}}}}]\n"
+        )
+    };
+    assert_eq!(read(&filters(20_000)).registry.unwrap().filters().len(), 20_000);
+    let errors = error_lines(&read(&filters(20_001)));
+    assert!(errors.contains("at most 20000 resources"), "{errors}");
+}
+
 /// Pieces of templates, well-formed and not.
 const PIECES: [&str; 24] = [
     "!Ref X",

@@ -15,8 +15,8 @@ use super::refused::RefusedResources;
 use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
 use super::resources::{
-    NETWORK_INTERFACE, SESSION, SETTINGS, TARGET, UNKNOWN_ADDRESS, network_interface, session,
-    settings, target,
+    NETWORK_INTERFACE, SESSION, SETTINGS, TARGET, TARGET_KINDS, UNKNOWN_ADDRESS, network_interface,
+    session, settings, target,
 };
 use super::template_files::TemplateFiles;
 use super::texts::{Format, Text, Texts};
@@ -181,7 +181,10 @@ impl<'a> ConfigTables<'a> {
                 positions.sessions.push(resource.position);
             }
         }
-        warn(&registry, &positions, out);
+        // Without the resources that are refused, others would seem to be unused.
+        if !out.has_errors() {
+            warn(&registry, &positions, out);
+        }
         registry
     }
 
@@ -240,7 +243,9 @@ fn added(result: Result<(), InvalidValue>, fields: &mut Fields<'_, '_, '_, '_>) 
 fn add_target(registry: &mut Registry, fields: &mut Fields<'_, '_, '_, '_>) -> bool {
     let Some(mut target) = target(fields) else { return false };
     if target.kind == TargetKind::Address && target.address.is_none() {
+        let is_omitted = TARGET_KINDS.iter().any(|key| fields.is_omitted(key));
         if !fields.out.is_incomplete()
+            && !is_omitted
             && let Err(mut invalid) = registry.add_target(target.clone())
         {
             if fields.out.format(fields.position()) != Format::Toml {

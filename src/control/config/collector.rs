@@ -204,12 +204,11 @@ impl<'t> ProblemCollector<'t> {
         position: SourcePosition,
         expected: &str,
     ) {
-        let field = self.spelling(key, position);
-        let path = join(path, &field);
-        if self.reported.contains(&(position.text, path.clone())) {
-            // The key was given, and its value was already reported.
+        if self.is_omitted(key, path, position) {
             return;
         }
+        let field = self.spelling(key, position);
+        let path = join(path, &field);
         let field = self.with_resource(field, &path, position);
         let kind = ProblemKind::Missing { expected: expected.to_owned() };
         self.errors.push(PendingProblem {
@@ -220,6 +219,17 @@ impl<'t> ProblemCollector<'t> {
             first: None,
             is_doubtful: true,
         });
+    }
+
+    /// Whether the key was given in the table at `path`, but was omitted after an error.
+    pub(super) fn is_omitted(&self, key: &str, path: &str, position: SourcePosition) -> bool {
+        let path = join(path, &self.spelling(key, position));
+        self.reported.contains(&(position.text, path))
+    }
+
+    /// Whether there is an error.
+    pub(super) const fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// Reports an unknown key.

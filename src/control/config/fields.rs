@@ -45,6 +45,11 @@ impl<'n, 'a, 'c, 't> Fields<'n, 'a, 'c, 't> {
         self.table.has(key)
     }
 
+    /// Whether the field was given, but was omitted after an error.
+    pub(super) fn is_omitted(&self, key: &str) -> bool {
+        self.out.is_omitted(key, &self.table.path, self.position)
+    }
+
     /// The entry of the field.
     pub(super) fn entry(&self, key: &str) -> Option<&'n TableEntry<'a>> {
         self.table.entry(key)

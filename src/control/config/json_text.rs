@@ -1,6 +1,7 @@
 //! Parses JSON text to a document. Parsing ends at the first syntax error.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use jsonc_parser::ast::{Object, Value as Json};
@@ -9,8 +10,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use super::document::{Node, SourcePosition, Table, TableEntry, Value, join};
 
-/// The maximum depth in levels. No key in use is deeper, so deeper values are read as null. A
-/// Terraform plan has three levels for each module.
+/// The maximum depth in levels. A Terraform plan has three levels for each module.
 const MAX_DEPTH: usize = 64;
 
 /// The grammar of RFC 8259, without the extensions of the parser.
@@ -35,7 +35,16 @@ pub(super) fn read(text: usize, source: &str) -> Result<Node<'_>, (usize, String
     let parsed = parse_to_ast(source, &CollectOptions::default(), &STRICT)
         .map_err(|error| (error.range().start, message(&error.kind().to_string())))?;
     match parsed.value {
-        Some(value) => Ok(JsonReader { text }.node(value, &String::new, MAX_DEPTH)),
+        Some(value) => {
+            let reader = JsonReader { text, too_deep: Cell::new(None) };
+            let root = reader.node(value, &String::new, MAX_DEPTH);
+            match reader.too_deep.get() {
+                None => Ok(root),
+                Some(offset) => {
+                    Err((offset, message(&format!("expected at most {MAX_DEPTH} levels"))))
+                }
+            }
+        }
         None => Err((0, message("The file is empty"))),
     }
 }
@@ -48,6 +57,8 @@ fn message(kind: &str) -> String {
 
 struct JsonReader {
     text: usize,
+    /// The offset of the first value that is too deep.
+    too_deep: Cell<Option<usize>>,
 }
 
 impl JsonReader {
@@ -55,7 +66,10 @@ impl JsonReader {
     fn node<'a>(&self, json: Json<'a>, path: &dyn Fn() -> String, depth_left: usize) -> Node<'a> {
         let position = SourcePosition { text: self.text, offset: json.start() };
         let value = match json {
-            _ if depth_left == 0 => Value::Null,
+            Json::Object(_) | Json::Array(_) if depth_left == 0 => {
+                self.too_deep.set(self.too_deep.get().or(Some(position.offset)));
+                Value::Null
+            }
             Json::StringLit(literal) => Value::String(literal.value),
             Json::NumberLit(literal) => match literal.value.parse() {
                 Ok(number) => Value::Integer(number),
@@ -123,7 +137,10 @@ mod tests {
         let work = || {
             for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
                 let deep = |n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
-                assert!(read(0, &deep(200)).is_ok());
+                assert!(read(0, &deep(MAX_DEPTH)).is_ok());
+                let (offset, refused) = read(0, &deep(MAX_DEPTH + 1)).unwrap_err();
+                assert_eq!(offset, MAX_DEPTH * open.len());
+                assert_eq!(refused, "invalid JSON: expected at most 64 levels");
                 assert!(read(0, &deep(100_000)).is_err());
                 assert!(read(0, &open.repeat(100_000)).is_err());
             }

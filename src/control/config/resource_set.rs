@@ -39,18 +39,26 @@ impl<'a> ResourceSet<'a> {
     }
 
     /// The named interfaces, each once, with its description if there is one.
-    fn take_implied(&mut self, known: &mut HashMap<String, usize>) -> Vec<Resource<'a>> {
+    fn take_implied(
+        &mut self,
+        known: &mut HashMap<String, usize>,
+        out: &mut ProblemCollector<'_>,
+    ) -> Vec<Resource<'a>> {
         let kind = Kind::NetworkInterface;
-        let mut interfaces = std::mem::take(&mut self.known_interfaces);
+        let mut interfaces: HashMap<String, Vec<Resource<'a>>> = HashMap::new();
+        for interface in std::mem::take(&mut self.known_interfaces) {
+            let Some(name) = id(kind, &interface).map(str::to_owned) else { continue };
+            interfaces.entry(name).or_default().push(interface);
+        }
         let mut taken = Vec::new();
         for implied in std::mem::take(&mut self.implied_interfaces) {
             let Some(name) = id(kind, &implied).map(str::to_owned) else { continue };
             if known.contains_key(&name) {
                 continue;
             }
-            let index = interfaces.iter().position(|one| id(kind, one) == Some(&name));
-            taken.push(index.map_or(implied, |index| interfaces.swap_remove(index)));
+            let described = interfaces.remove(&name).unwrap_or_default();
             known.insert(name, usize::MAX);
+            taken.extend(without_duplicates(kind, described, out).pop().or(Some(implied)));
         }
         taken
     }
@@ -73,7 +81,7 @@ impl<'a> ResourceSet<'a> {
             join_rules(std::mem::take(&mut aws.standalone_rules), &mut all, &toml, out);
         }
         if kind == Kind::NetworkInterface {
-            all.extend(aws.take_implied(&mut indices_by_id(kind, &all)));
+            all.extend(aws.take_implied(&mut indices_by_id(kind, &all), out));
         }
         let indices = indices_by_id(kind, &all);
         for resource in toml {

@@ -1,12 +1,24 @@
 //! Finds the files that a CloudFormation template names: nested stacks and included snippets.
 
 use std::cell::Cell;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::file_text::{STANDARD_INPUT_NAME, read_text};
 
 /// The maximum number of files that templates name.
 const MAX_FILES: usize = 256;
+
+/// The hint if a file outside the folder of a template is not permitted.
+const SANDBOX_HINT: &str = "; the sandbox of replay and explain permits only files in the folder \
+                            of the template, or use --no-sandbox";
+
+/// Whether two names mean the same file.
+pub(super) fn is_same_file(one: &str, other: &str) -> bool {
+    let canonical = |name: &str| std::fs::canonicalize(name).ok();
+    one == other || canonical(one).is_some_and(|one| Some(one) == canonical(other))
+}
 
 /// Reads files beside templates.
 pub(super) struct TemplateFiles {
@@ -40,7 +52,12 @@ impl TemplateFiles {
         let paths: Vec<PathBuf> =
             candidates(location).into_iter().map(|path| folder.join(path)).collect();
         match paths.iter().find(|path| path.is_file()) {
-            Some(path) => read_text(path).map_err(|problem| problem.to_string()),
+            Some(path) => read_text(path).map_err(|problem| {
+                let is_denied =
+                    File::open(path).is_err_and(|one| one.kind() == ErrorKind::PermissionDenied);
+                let hint = if is_denied { SANDBOX_HINT } else { "" };
+                format!("{problem}{hint}")
+            }),
             None => {
                 let first = paths.first().map(|path| path.display().to_string());
                 Err(format!("there is no file {}", first.unwrap_or_default()))

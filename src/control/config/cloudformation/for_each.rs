@@ -49,7 +49,10 @@ impl<'s, 'a> Scope<'s, 'a> {
         variable: &LoopVariable<'_>,
         parent: &std::sync::Arc<str>,
     ) -> Evaluated<TableEntry<'a>> {
-        let key = variable.replaced(&template.key);
+        let key = self.replaced(variable, &template.key)?;
+        if key.len() > MAX_KEY_LEN {
+            return refuse("Fn::ForEach", format!("keys of at most {MAX_KEY_LEN} bytes"));
+        }
         let mut value = self.node_with(&template.value, variable)?;
         value.relocate(&join(parent, &key));
         let key = Cow::Owned(key);
@@ -60,25 +63,22 @@ impl<'s, 'a> Scope<'s, 'a> {
     fn node_with(self, node: &Node<'a>, variable: &LoopVariable<'_>) -> Evaluated<Node<'a>> {
         let inner = self.deeper(0)?;
         let value = match &node.value {
-            Value::String(text) if variable.is_in(text) => {
-                Value::String(Cow::Owned(variable.replaced(text)))
-            }
+            Value::String(text) => Value::String(Cow::Owned(self.replaced(variable, text)?)),
             Value::Array(items) => {
                 let items = items.iter().map(|item| inner.node_with(item, variable));
                 Value::Array(items.collect::<Evaluated<_>>()?)
             }
             Value::Table(table) if variable.is_referenced_by(table) => {
+                self.charge_text(variable.value.len())?;
                 Value::String(Cow::Owned(variable.value.clone()))
             }
             Value::Table(table) => {
                 let mut entries = Vec::with_capacity(table.entries.len());
                 for entry in &table.entries {
                     let value = inner.node_with(&entry.value, variable)?;
-                    let key = match variable.is_in(&entry.key) {
-                        true => Cow::Owned(variable.replaced(&entry.key)),
-                        false => entry.key.clone(),
-                    };
-                    entries.push(TableEntry { key, value, ..entry.clone() });
+                    let key = Cow::Owned(self.replaced(variable, &entry.key)?);
+                    let (parent, position) = (entry.parent.clone(), entry.position);
+                    entries.push(TableEntry { key, parent, position, value });
                 }
                 Value::Table(Table { path: table.path.clone(), entries })
             }
@@ -86,7 +86,22 @@ impl<'s, 'a> Scope<'s, 'a> {
         };
         Ok(Node { position: node.position, value })
     }
+
+    /// A text with the value in place of the variable.
+    fn replaced(self, variable: &LoopVariable<'_>, text: &str) -> Evaluated<String> {
+        let whole = self.replaced_one(text, &variable.as_is, &variable.value)?;
+        self.replaced_one(&whole, &variable.alphanumeric, &variable.letters)
+    }
+
+    fn replaced_one(self, text: &str, from: &str, to: &str) -> Evaluated<String> {
+        let added = text.matches(from).count().saturating_mul(to.len());
+        self.charge_text(text.len().saturating_add(added))?;
+        Ok(text.replace(from, to))
+    }
 }
+
+/// The maximum length of the key of a repeated entry. CloudFormation permits 255 characters.
+const MAX_KEY_LEN: usize = 1024;
 
 const EXPECTED: &str = "a list with the name of a variable, a list of values, and a table";
 
@@ -94,25 +109,19 @@ const EXPECTED: &str = "a list with the name of a variable, a list of values, an
 struct LoopVariable<'n> {
     name: &'n str,
     value: String,
+    /// The letters and digits of the value.
+    letters: String,
     /// `${NAME}`, which is replaced by the value.
     as_is: String,
-    /// `&{NAME}`, which is replaced by the letters and digits of the value.
+    /// `&{NAME}`, which is replaced by the letters.
     alphanumeric: String,
 }
 
 impl<'n> LoopVariable<'n> {
     fn new(name: &'n str, value: String) -> Self {
         let (as_is, alphanumeric) = (format!("${{{name}}}"), format!("&{{{name}}}"));
-        Self { name, value, as_is, alphanumeric }
-    }
-
-    fn is_in(&self, text: &str) -> bool {
-        text.contains(&self.as_is) || text.contains(&self.alphanumeric)
-    }
-
-    fn replaced(&self, text: &str) -> String {
-        let letters: String = self.value.chars().filter(|one| one.is_alphanumeric()).collect();
-        text.replace(&self.as_is, &self.value).replace(&self.alphanumeric, &letters)
+        let letters = value.chars().filter(|one| one.is_alphanumeric()).collect();
+        Self { name, value, letters, as_is, alphanumeric }
     }
 
     fn is_referenced_by(&self, table: &Table<'_>) -> bool {

@@ -1,7 +1,10 @@
 //! Includes snippets of templates: the transform `AWS::Include`.
 
+use std::collections::BTreeSet;
+
 use super::super::collector::ProblemCollector;
 use super::super::document::{Node, Table, TableEntry, Value};
+use super::super::template_files::is_same_file;
 use super::loader::{Loader, MAX_DEPTH};
 use super::scope::{Evaluated, Scope, refuse};
 
@@ -15,7 +18,7 @@ pub(super) fn with_includes<'a>(
     loader: &mut Loader<'_, '_>,
 ) -> Node<'a> {
     let file = scope.stack.file.clone();
-    let mut includer = Includer { scope, loader, files: vec![file] };
+    let mut includer = Includer { scope, loader, files: vec![file], reported: BTreeSet::new() };
     let root = includer.node(root);
     includer.with_global_transforms(root)
 }
@@ -25,6 +28,8 @@ struct Includer<'i, 's, 'a, 'l, 't> {
     loader: &'i mut Loader<'l, 't>,
     /// The file and those that include it.
     files: Vec<String>,
+    /// The warnings that were reported.
+    reported: BTreeSet<String>,
 }
 
 impl<'a> Includer<'_, '_, 'a, '_, '_> {
@@ -85,7 +90,9 @@ impl<'a> Includer<'_, '_, 'a, '_, '_> {
             Ok(included) => Some(included),
             Err((location, reason)) => {
                 let message = format!("the include `{location}` is not read: {reason}");
-                self.loader.out.report_warning(transform.position, message);
+                if self.reported.insert(message.clone()) {
+                    self.loader.out.report_warning(transform.position, message);
+                }
                 None
             }
         }
@@ -97,7 +104,7 @@ impl<'a> Includer<'_, '_, 'a, '_, '_> {
         }
         let from = self.files.last().cloned().unwrap_or_default();
         let (file, root) = self.loader.read(&from, location)?;
-        if self.files.contains(&file) {
+        if self.files.iter().any(|one| is_same_file(one, &file)) {
             return Err("it includes itself".to_owned());
         }
         self.files.push(file);

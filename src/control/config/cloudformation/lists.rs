@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::document::{Node, SourcePosition, Value};
 use super::scope::{Evaluated, Scope, refuse, text_node};
+use super::stack::WORK_PER_FUNCTION;
 
 /// The maximum number of blocks of `Fn::Cidr`, as in CloudFormation.
 const MAX_BLOCKS: u32 = 256;
@@ -67,6 +68,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             // Part of the name of a resource is not part of its value.
             whole = self.accepting_names(false).text("Fn::Split", text)?;
         }
+        self.charge(whole.matches(&*delimiter).count().saturating_mul(WORK_PER_FUNCTION))?;
         Ok(whole.split(&*delimiter).map(|part| text_node(position, part)).collect())
     }
 

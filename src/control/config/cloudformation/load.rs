@@ -1,11 +1,13 @@
 //! Reads what templates name: nested stacks and included snippets in files beside them.
 
 use super::super::document::{Node, SourcePosition, Table, TableEntry, Value};
+use super::super::template_files::is_same_file;
 use super::include::with_includes;
 use super::loader::{Loader, MAX_DEPTH};
 use super::references::type_of;
-use super::scope::Scope;
-use super::stack::{OuterStack, Stack, Stacks};
+use super::scope::{Scope, Unresolved};
+use super::section::Section;
+use super::stack::{OuterStack, Stack, Stacks, UnknownCondition};
 use super::types::NESTED_STACK;
 
 /// Adds the stack of a template, and its nested stacks.
@@ -49,11 +51,13 @@ fn complete<'a>(
     // Names of mappings and conditions are needed by the loops over resources.
     let Some(stack) = stacks.all.get(index) else { return };
     let scope = Scope::new(stacks, stack);
-    let conditions = scope.with_loops(&stack.conditions);
-    let resources = scope.with_loops(&stack.resources);
-    let outputs = scope.with_loops(&stack.outputs);
+    let conditions = scope.with_loops(&stack.conditions.table);
+    let resources = scope.with_loops(&stack.resources.table);
+    let outputs = scope.with_loops(&stack.outputs.table);
     if let Some(stack) = stacks.all.get_mut(index) {
-        (stack.conditions, stack.resources, stack.outputs) = (conditions, resources, outputs);
+        stack.conditions = Section::new(conditions);
+        stack.resources = Section::new(resources);
+        stack.outputs = Section::new(outputs);
     }
 }
 
@@ -62,6 +66,7 @@ struct NestedStack<'a> {
     name: String,
     position: SourcePosition,
     parameters: Option<Node<'a>>,
+    unknown_condition: Option<UnknownCondition>,
     /// The location of the template, or why it is not known.
     location: Result<String, String>,
 }
@@ -70,24 +75,44 @@ struct NestedStack<'a> {
 fn nested_stacks<'a>(index: usize, stacks: &Stacks<'_, 'a>) -> Vec<NestedStack<'a>> {
     let Some(stack) = stacks.all.get(index) else { return Vec::new() };
     let scope = Scope::new(stacks, stack);
-    let is_nested = |entry: &&TableEntry<'a>| {
-        type_of(entry) == Some(NESTED_STACK) && scope.exists(entry).unwrap_or(true)
-    };
-    let nested = stack.resources.entries.iter().filter(is_nested).map(|entry| {
+    let is_nested = |entry: &&TableEntry<'a>| type_of(entry) == Some(NESTED_STACK);
+    let all = stack.resources.table.entries.iter().filter(is_nested);
+    let nested = all.filter_map(|entry| {
+        let unknown_condition = match scope.exists(entry) {
+            Ok(true) => None,
+            Ok(false) => return None,
+            Err(unresolved) => Some(unknown_condition(entry, unresolved)),
+        };
         let body = match &entry.value.value {
             Value::Table(body) => Some(body),
             _ => None,
         };
         let properties = body.and_then(|body| body.table("Properties"));
         let parameters = properties.and_then(|table| table.entry("Parameters"));
-        NestedStack {
+        Some(NestedStack {
+            unknown_condition,
             name: entry.key.to_string(),
             position: entry.position,
             parameters: parameters.map(|entry| entry.value.clone()),
             location: location(scope, body, properties),
-        }
+        })
     });
     nested.collect()
+}
+
+/// The error that the condition of a resource cannot be evaluated, at its position.
+pub(super) fn unknown_condition(
+    entry: &TableEntry<'_>,
+    unresolved: Unresolved,
+) -> UnknownCondition {
+    let condition = match &entry.value.value {
+        Value::Table(body) => body.entry("Condition").map(|one| one.value.position),
+        _ => None,
+    };
+    let Unresolved { function, expected } = unresolved;
+    let name = &entry.key;
+    let message = format!("{name}.Condition cannot be evaluated: {function}: expected {expected}");
+    UnknownCondition { position: condition.unwrap_or(entry.position), message }
 }
 
 /// The location of the template of a nested stack. CDK writes that of its file to the metadata.
@@ -120,13 +145,15 @@ fn load_nested<'a>(
         return Err(format!("expected stacks that are nested at most {MAX_DEPTH} levels deep"));
     }
     let (file, root) = loader.read(&stack.file, location)?;
-    if ancestors.contains(&&*file) {
+    if ancestors.iter().any(|one| is_same_file(one, &file)) {
         return Err("it nests itself".to_owned());
     }
     let mut inner = Stack::new(&root, file);
     inner.name = format!("{}-{}", stack.name, nested.name);
     inner.prefix = format!("{}{}.", stack.prefix, nested.name);
     inner.outer = Some(OuterStack { index: outer, parameters: nested.parameters.clone() });
+    inner.unknown_condition =
+        stack.unknown_condition.clone().or_else(|| nested.unknown_condition.clone());
     let index = stacks.all.len();
     stacks.all.push(inner);
     if let Some(stack) = stacks.all.get_mut(outer) {

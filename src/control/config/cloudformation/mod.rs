@@ -15,6 +15,7 @@ mod parameters;
 mod properties;
 mod references;
 mod scope;
+mod section;
 mod stack;
 mod strings;
 mod types;
@@ -27,13 +28,16 @@ use super::resource::{Kind, Resource};
 use super::resource_set::ResourceSet;
 use super::standalone_rules::StandaloneRule;
 use super::template_files::TemplateFiles;
-use load::load;
+use load::{load, unknown_condition};
 use loader::Loader;
 use properties::{interface_properties, properties_of, put_id};
 use references::type_of;
 use scope::{FOR_EACH, Scope, Unresolved};
 use stack::Stacks;
 use types::{NETWORK_INTERFACE, TYPES, TemplateType, is_unread_template};
+
+/// The maximum number of resources of all templates. CloudFormation permits 500 in one stack.
+const MAX_RESOURCES: usize = 20_000;
 
 /// Whether a document is a CloudFormation template.
 pub(super) fn is_template(root: &Node<'_>) -> bool {
@@ -53,13 +57,26 @@ pub(super) fn read<'a>(
     for root in templates {
         load(root, &mut stacks, &mut Loader { files, out });
     }
+    let mut resources_left = MAX_RESOURCES + 1;
     for stack in &stacks.all {
         let scope = Scope::new(&stacks, stack);
-        if stack.resources.entries.is_empty() && stack.resources.path.is_empty() {
+        let resources = &stack.resources.table;
+        if resources.entries.is_empty() && resources.path.is_empty() {
             out.report_error(stack.position, "expected a CloudFormation template with Resources");
         }
+        if let Some(unknown) = &stack.unknown_condition {
+            if resources.entries.iter().any(|entry| has_mirroring_type(&entry.value)) {
+                out.report_error(unknown.position, unknown.message.clone());
+            }
+            continue;
+        }
         check_given_parameters(scope, out);
-        for entry in &stack.resources.entries {
+        resources_left = resources_left.saturating_sub(resources.entries.len());
+        if resources_left == 0 {
+            let message = format!("expected templates with at most {MAX_RESOURCES} resources");
+            return out.report_error(stack.position, message);
+        }
+        for entry in &resources.entries {
             read_resource(scope, entry, into, out);
         }
     }
@@ -75,11 +92,8 @@ pub(super) fn read<'a>(
 
 /// Reports given values that their parameters do not accept, even if nothing needs them.
 fn check_given_parameters(scope: Scope<'_, '_>, out: &mut ProblemCollector<'_>) {
-    if scope.stack.outer.is_some() {
-        return;
-    }
-    for entry in &scope.stack.parameters.entries {
-        if scope.stacks.values.value(&entry.key).is_none() {
+    for entry in &scope.stack.parameters.table.entries {
+        if scope.stacks.values.value(&scope.stack.full_name(&entry.key)).is_none() {
             continue;
         }
         if let Err(Unresolved { expected, .. }) = scope.parameter(entry) {
@@ -120,13 +134,8 @@ fn read_resource<'a>(
             push(*template_type, (entry, &object), into, out);
         }
         (Err(unresolved), Some(_)) => {
-            let position = body.entry("Condition").map_or(entry.position, |one| one.value.position);
-            let Unresolved { function, expected } = unresolved;
-            let name = &entry.key;
-            out.report_error(
-                position,
-                format!("{name}.Condition cannot be evaluated: {function}: expected {expected}"),
-            );
+            let unknown = unknown_condition(entry, unresolved);
+            out.report_error(unknown.position, unknown.message);
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::super::document::{Node, Table, TableEntry, Value};
-use super::scope::{Evaluated, Scope, refuse, text_node};
+use super::scope::{Evaluated, Scope, refuse, text_node, work_of};
+use super::stack::WORK_PER_FUNCTION;
 
 /// The first part of a type whose value is the name of a parameter of Systems Manager.
 const SSM_TYPE: &str = "AWS::SSM::Parameter::Value<";
@@ -19,13 +20,17 @@ impl<'s, 'a> Scope<'s, 'a> {
         let value = match (self.passed(name)?, default) {
             (Some(passed), _) => passed,
             (None, Some(Node { position, value: Value::Null })) => text_node(*position, ""),
-            (None, Some(default)) => default.clone(),
+            (None, Some(default)) => {
+                self.charge(work_of(&default.value))?;
+                default.clone()
+            }
             (None, None) => {
+                let full_name = self.stack.full_name(name);
                 return refuse(
                     "Ref",
                     format!(
                         "a parameter with a Default, but `{name}` has none: give its value with \
-                         --parameter {name}=VALUE"
+                         --parameter {full_name}=VALUE"
                     ),
                 );
             }
@@ -36,16 +41,17 @@ impl<'s, 'a> Scope<'s, 'a> {
             None => value,
         };
         let value = allowed_spelling(declared, value);
+        self.charge(work_of_checks(declared, kind, &value))?;
         check(name, declared, &value)?;
         Ok(if is_list(kind) { items(&value) } else { value.value })
     }
 
     /// The value that the outer stack or an option gives.
     fn passed(self, name: &str) -> Evaluated<Option<Node<'a>>> {
-        let Some(outer) = &self.stack.outer else {
-            let given = self.stacks.values.value(name);
-            return Ok(given.map(|text| text_node(self.stack.position, text)));
-        };
+        if let Some(given) = self.stacks.values.value(&self.stack.full_name(name)) {
+            return Ok(Some(text_node(self.stack.position, given)));
+        }
+        let Some(outer) = &self.stack.outer else { return Ok(None) };
         let Some(Node { value: Value::Table(parameters), .. }) = &outer.parameters else {
             return Ok(None);
         };
@@ -62,14 +68,15 @@ impl<'s, 'a> Scope<'s, 'a> {
         if let Some(given) = self.stacks.values.value(&ssm_name) {
             return Ok(text_node(value.position, given));
         }
-        if self.stack.outer.is_none() && self.stacks.values.value(name).is_some() {
+        let full_name = self.stack.full_name(name);
+        if self.stacks.values.value(&full_name).is_some() {
             return Ok(value.clone());
         }
         refuse(
             "Ref",
             format!(
                 "the value of `{ssm_name}` in Systems Manager: give it with --parameter \
-                 {ssm_name}=VALUE or {name}=VALUE"
+                 {ssm_name}=VALUE or {full_name}=VALUE"
             ),
         )
     }
@@ -94,6 +101,20 @@ fn allowed_spelling<'a>(declared: &Table<'_>, node: Node<'a>) -> Node<'a> {
         true => Node { position: node.position, value: Value::Bool(value) },
         false => node,
     }
+}
+
+/// The work of the comparisons of each item with each allowed value.
+fn work_of_checks(declared: &Table<'_>, kind: &str, node: &Node<'_>) -> usize {
+    let items = match &node.value {
+        Value::Array(items) => items.len(),
+        Value::String(text) if is_list(kind) => text.matches(',').count() + 1,
+        _ => 1,
+    };
+    let allowed = match declared.entry("AllowedValues").map(|one| &one.value.value) {
+        Some(Value::Array(allowed)) => allowed.len(),
+        _ => 0,
+    };
+    items.saturating_mul(WORK_PER_FUNCTION.saturating_add(allowed)) + work_of(&node.value)
 }
 
 /// Checks a value against the declaration of its parameter.

@@ -209,10 +209,7 @@ pub(super) fn put_id<'a>(
     scope: Scope<'_, 'a>,
     resource: &TableEntry<'a>,
 ) {
-    let id = match &*scope.stack.prefix {
-        "" => resource.key.clone(),
-        prefix => Cow::Owned(format!("{prefix}{}", resource.key)),
-    };
+    let id = Cow::Owned(scope.stack.full_name(&resource.key));
     let (parent, position) = (resource.parent.clone(), resource.position);
     let value = Node { position, value: Value::String(id) };
     object.entries.push(TableEntry { key: Cow::Borrowed(key), parent, position, value });
@@ -226,19 +223,23 @@ fn coerce(object: &mut Table<'_>) {
 
 fn coerce_value(key: &str, value: &mut Value<'_>) {
     let is_number = NUMBERS.contains(&key);
+    let is_boolean = matches!(key, "Primary" | "IsPrimaryIpv6");
     match value {
         Value::Table(table) if function_of(table).is_none() => coerce(table),
         Value::Array(items) => {
             items.iter_mut().for_each(|item| coerce_value(key, &mut item.value));
         }
+        Value::String(text) if is_boolean => match &*text.trim().to_ascii_lowercase() {
+            "true" => *value = Value::Bool(true),
+            "false" => *value = Value::Bool(false),
+            _ => {}
+        },
         Value::String(text) if is_number => {
             if let Ok(number) = text.trim().parse() {
                 *value = Value::Integer(number);
             }
         }
-        Value::Integer(_) | Value::OtherNumber(_) | Value::Bool(_)
-            if !is_number && !matches!(key, "Primary" | "IsPrimaryIpv6") =>
-        {
+        Value::Integer(_) | Value::OtherNumber(_) | Value::Bool(_) if !is_number && !is_boolean => {
             *value = Value::String(value.shown().into());
         }
         _ => {}

@@ -80,7 +80,7 @@ impl<'s, 'a> Scope<'s, 'a> {
     /// The id of a resource.
     fn resource(self, resource: &TableEntry<'a>) -> Evaluated<Value<'a>> {
         self.check_existence("Ref", resource)?;
-        let name = format!("{}{}", self.stack.prefix, resource.key);
+        let name = self.stack.full_name(&resource.key);
         if type_of(resource).is_some_and(is_mirroring_type) {
             return Ok(Value::String(Cow::Owned(name)));
         }
@@ -139,7 +139,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             let message = format!("{name}.Id: {kind} has no attribute `{attribute}`");
             return refuse("Fn::GetAtt", message);
         }
-        let full_name = format!("{}{name}.{attribute}", self.stack.prefix);
+        let full_name = self.stack.full_name(&format!("{name}.{attribute}"));
         if self.stacks.values.value(&full_name).is_none() {
             if let Some(output) = attribute.strip_prefix("Outputs.")
                 && let Some(value) = self.nested_output(name, output)
@@ -175,6 +175,11 @@ impl<'s, 'a> Scope<'s, 'a> {
 
     fn output(self, entry: &TableEntry<'a>) -> Evaluated<Option<Value<'a>>> {
         let Value::Table(body) = &entry.value.value else { return Ok(None) };
+        if !self.exists(entry)? {
+            let (name, file) = (&entry.key, &self.stack.file);
+            let expected = "an output that is created, but the condition of the output";
+            return refuse("Outputs", format!("{expected} `{name}` of {file} is false"));
+        }
         match body.entry("Value") {
             Some(value) => Ok(self.value(&value.value)?.map(|node| node.value)),
             None => Ok(None),
@@ -188,8 +193,9 @@ impl<'s, 'a> Scope<'s, 'a> {
         }
         for index in 0..self.stacks.all.len() {
             let Some(exporting) = self.in_stack(index) else { continue };
-            let named = exporting.stack.outputs.entries.iter().find(|output| {
-                export_of(output).is_some_and(|export| {
+            let named = exporting.stack.outputs.table.entries.iter().find(|output| {
+                let export = export_of(output).filter(|_| exporting.exists(output).unwrap_or(true));
+                export.is_some_and(|export| {
                     let inner = exporting.deeper(0).map(|inner| inner.accepting_names(true));
                     inner.and_then(|inner| inner.text("Export", export)).is_ok_and(|it| it == name)
                 })
@@ -216,7 +222,7 @@ impl<'s, 'a> Scope<'s, 'a> {
             }
             _ => return refuse("Fn::FindInMap", "the name of a mapping and two keys"),
         };
-        let mut table = Some(&self.stack.mappings);
+        let mut table = Some(&self.stack.mappings.table);
         let mut found = None;
         let mut path = Vec::new();
         for key in keys {

@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 
 use super::super::document::{Node, SourcePosition, Table, TableEntry, Value};
-use super::stack::{Stack, Stacks};
+use super::stack::{Stack, Stacks, WORK_PER_FUNCTION};
 
 /// The maximum depth of an evaluation through functions, parameters, conditions and stacks.
 const MAX_DEPTH: usize = 160;
+
+/// The maximum length of one text in bytes: that of a whole template in CloudFormation.
+const MAX_TEXT_LEN: usize = 1 << 20;
 
 /// The first part of the key of a loop: `Fn::ForEach::NAME`.
 pub(super) const FOR_EACH: &str = "Fn::ForEach::";
@@ -50,11 +53,25 @@ impl<'s, 'a> Scope<'s, 'a> {
         Some(Self { stack: self.stacks.all.get(index)?, ..self })
     }
 
+    /// Counts work, if the limit permits it.
+    pub(super) fn charge(self, work: usize) -> Evaluated<()> {
+        match self.stacks.spend(work) {
+            true => Ok(()),
+            false => refuse("Resources", "templates that need less work to evaluate"),
+        }
+    }
+
+    /// Counts a text of that length, before it is made.
+    pub(super) fn charge_text(self, len: usize) -> Evaluated<()> {
+        match len <= MAX_TEXT_LEN {
+            true => self.charge(len),
+            false => refuse("Resources", format!("a text of at most {MAX_TEXT_LEN} bytes")),
+        }
+    }
+
     /// The scope of an inner value, if the limits of depth and work permit it.
     pub(super) fn deeper(self, text_len: usize) -> Evaluated<Self> {
-        if !self.stacks.spend(text_len) {
-            return refuse("Resources", "templates that need less work to evaluate");
-        }
+        self.charge_text(text_len)?;
         match self.depth_left.checked_sub(1) {
             Some(depth_left) => Ok(Self { depth_left, ..self }),
             None => refuse(
@@ -80,6 +97,7 @@ impl<'s, 'a> Scope<'s, 'a> {
                 Some(function) => {
                     let inner = self.deeper(0)?;
                     let Some(value) = inner.function(function)? else { return Ok(None) };
+                    inner.charge(work_of(&value))?;
                     value
                 }
             },
@@ -188,6 +206,21 @@ impl<'s, 'a> Scope<'s, 'a> {
             }
             _ => Ok(Some(node)),
         }
+    }
+}
+
+/// The work of a copy of a value.
+pub(super) fn work_of(value: &Value<'_>) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => {
+            items.iter().map(|item| WORK_PER_FUNCTION + work_of(&item.value)).sum()
+        }
+        Value::Table(table) => {
+            let entries = table.entries.iter();
+            entries.map(|one| WORK_PER_FUNCTION + one.key.len() + work_of(&one.value.value)).sum()
+        }
+        _ => 0,
     }
 }
 

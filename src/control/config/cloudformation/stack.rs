@@ -3,17 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::super::document::{Node, SourcePosition, Table, Value};
+use super::super::document::{Node, SourcePosition, Value};
 use super::super::parameter_values::ParameterValues;
+use super::section::Section;
 
 /// The units of work of a whole configuration: a hundred for each function, and one for each byte
 /// of text. Templates in use need less than a hundredth of it.
 const MAX_WORK: usize = 100_000_000;
 
 /// The units of work of one function.
-const WORK_PER_FUNCTION: usize = 100;
+pub(super) const WORK_PER_FUNCTION: usize = 100;
 
 /// A template with its sections.
 pub(super) struct Stack<'a> {
@@ -26,13 +26,23 @@ pub(super) struct Stack<'a> {
     pub(super) prefix: String,
     /// The stack that nests this one, and the `Parameters` that it gives.
     pub(super) outer: Option<OuterStack<'a>>,
-    pub(super) parameters: Table<'a>,
-    pub(super) mappings: Table<'a>,
-    pub(super) conditions: Table<'a>,
-    pub(super) resources: Table<'a>,
-    pub(super) outputs: Table<'a>,
+    /// Why it is not known whether the stack, or one that nests it, is created.
+    pub(super) unknown_condition: Option<UnknownCondition>,
+    pub(super) parameters: Section<'a>,
+    pub(super) mappings: Section<'a>,
+    pub(super) conditions: Section<'a>,
+    pub(super) resources: Section<'a>,
+    pub(super) outputs: Section<'a>,
     /// The indices of nested stacks by logical id.
     pub(super) nested: BTreeMap<String, usize>,
+}
+
+/// A condition of a nested stack that cannot be evaluated.
+#[derive(Clone)]
+pub(super) struct UnknownCondition {
+    pub(super) position: SourcePosition,
+    /// The error.
+    pub(super) message: String,
 }
 
 /// The stack that nests another one.
@@ -51,22 +61,30 @@ impl<'a> Stack<'a> {
             file,
             prefix: String::new(),
             outer: None,
-            parameters: no_entries(),
-            mappings: no_entries(),
-            conditions: no_entries(),
-            resources: no_entries(),
-            outputs: no_entries(),
+            unknown_condition: None,
+            parameters: Section::empty(),
+            mappings: Section::empty(),
+            conditions: Section::empty(),
+            resources: Section::empty(),
+            outputs: Section::empty(),
             nested: BTreeMap::new(),
         };
         stack.set_sections(root);
         stack
     }
 
+    /// The name of a resource or parameter in all stacks: `Nested.Name`.
+    pub(super) fn full_name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// Reads the sections of a template.
     pub(super) fn set_sections(&mut self, root: &Node<'a>) {
         let section = |key: &str| match &root.value {
-            Value::Table(table) => table.table(key).cloned().unwrap_or_else(no_entries),
-            _ => no_entries(),
+            Value::Table(table) => {
+                table.table(key).cloned().map_or_else(Section::empty, Section::new)
+            }
+            _ => Section::empty(),
         };
         self.parameters = section("Parameters");
         self.mappings = section("Mappings");
@@ -74,10 +92,6 @@ impl<'a> Stack<'a> {
         self.resources = section("Resources");
         self.outputs = section("Outputs");
     }
-}
-
-fn no_entries<'a>() -> Table<'a> {
-    Table { path: Arc::from(""), entries: Vec::new() }
 }
 
 /// All stacks of a configuration.

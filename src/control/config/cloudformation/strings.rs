@@ -27,7 +27,11 @@ impl<'s, 'a> Scope<'s, 'a> {
             substituted.push_str(before);
             match name.strip_prefix('!') {
                 Some(literal) => _ = write!(substituted, "${{{literal}}}"),
-                None => substituted.push_str(&self.variable(name.trim(), variables)?),
+                None => {
+                    let value = self.variable(name.trim(), variables)?;
+                    self.charge_text(substituted.len() + value.len())?;
+                    substituted.push_str(&value);
+                }
             }
             rest = after;
         }
@@ -62,9 +66,10 @@ impl<'s, 'a> Scope<'s, 'a> {
         for item in self.list("Fn::Join", list)? {
             texts.push(self.text("Fn::Join", &item)?);
         }
-        let joined = texts.join(&delimiter);
-        self.deeper(joined.len())?;
-        Ok(joined)
+        let delimiters = delimiter.len().saturating_mul(texts.len().saturating_sub(1));
+        let len = texts.iter().map(String::len).fold(delimiters, usize::saturating_add);
+        self.charge_text(len)?;
+        Ok(texts.join(&delimiter))
     }
 
     /// The location of a file. Values of `Fn::Sub` that are not known, such as the name of a bucket,
@@ -133,7 +138,9 @@ impl<'s, 'a> Scope<'s, 'a> {
         while let Some((before, opened)) = rest.split_once("{{resolve:") {
             let Some((reference, after)) = opened.split_once("}}") else { break };
             resolved.push_str(before);
-            resolved.push_str(self.dynamic_value(reference.trim())?);
+            let value = self.dynamic_value(reference.trim())?;
+            self.charge_text(resolved.len() + value.len())?;
+            resolved.push_str(value);
             rest = after;
         }
         resolved.push_str(rest);

@@ -79,11 +79,6 @@ impl<'t> Address<'t> {
     }
 }
 
-/// Whether `text` is a longer address that begins with `prefix`, such as `a.b["c"].id` and `a.b`.
-pub(super) fn extends(text: &str, prefix: &str) -> bool {
-    text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['.', '[']))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,11 +93,5 @@ mod tests {
         assert_eq!(address.kind(), "aws_x");
         assert_eq!(Address::of("").block(), "");
         assert_eq!(Address::of("module").block(), "module");
-    }
-
-    #[test]
-    fn a_more_precise_address_extends_another() {
-        assert!(extends("a.b[\"c\"].id", "a.b[\"c\"]") && extends("a.b[\"c\"]", "a.b"));
-        assert!(!extends("a.bc.id", "a.b") && !extends("a.b", "a.b"));
     }
 }

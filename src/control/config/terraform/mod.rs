@@ -4,7 +4,9 @@
 
 mod address;
 mod expression;
+mod instances;
 mod references;
+mod search;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -217,7 +219,10 @@ impl<'n, 'a> StateReader<'n, 'a> {
                 into.push(kind, Resource { position, table });
             }
             TerraformType::Rule => {
-                let table = self.table(&block, "traffic_mirror_filter_rule_id", &RULE, out);
+                let mut table = self.table(&block, "traffic_mirror_filter_rule_id", &RULE, out);
+                if matches!(protocol_of(values), Some(Value::Integer(0))) {
+                    ignore_ports(&mut table, out);
+                }
                 let filter = self.argument(&block, Kind::Filter.id_key(), out);
                 let rule = StandaloneRule::of_filter(filter, position, table, out);
                 into.standalone_rules.extend(rule);
@@ -307,6 +312,21 @@ impl<'a> ResourceBlock<'_, 'a> {
             value,
         }
     }
+}
+
+fn protocol_of<'n, 'a>(values: &'n Table<'a>) -> Option<&'n Value<'a>> {
+    values.entry("protocol").map(|entry| &entry.value.value)
+}
+
+/// Removes the port ranges of a rule for all protocols, with a warning.
+fn ignore_ports(rule: &mut Table<'_>, out: &mut ProblemCollector<'_>) {
+    rule.entries.retain(|entry| {
+        let is_range = entry.key.ends_with("port_range");
+        if is_range {
+            out.report_adjusted(entry, "ignored, because protocol 0 means all protocols".into());
+        }
+        !is_range
+    });
 }
 
 fn is_given(node: &Node<'_>) -> bool {

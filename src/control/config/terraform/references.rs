@@ -9,19 +9,21 @@
 //! first counts. It lists `x.web[count.index].id` as `x.web` and `count.index`, so instance 0 of the
 //! block with the argument refers to instance 0 of `x.web`. Locals are not in a plan.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 
 use super::super::document::{Table, Value};
 use super::super::parameter_values::ParameterValues;
 use super::address::{Address, AddressPart, parts};
-use super::expression::{is_keyed, precise};
+use super::expression::{KeyOf, has_references, key_of, precise, value_of_each};
+use super::search::{Blocks, MAX_REFERENCES_OF_DOCUMENT, ModuleScope, Search};
 
 /// The maximum number of variables and outputs between an argument and a resource. A longer chain
 /// is not followed.
-const MAX_REFERENCE_DEPTH: usize = 16;
+pub(super) const MAX_REFERENCE_DEPTH: usize = 16;
 
-/// The maximum number of references that are followed for one argument.
-const MAX_REFERENCES: usize = 10_000;
+/// The maximum number of candidates that an error lists.
+const MAX_CANDIDATES: usize = 10;
 
 /// The resource that an argument refers to.
 pub(super) enum Resolution {
@@ -37,40 +39,24 @@ pub(super) enum Resolution {
 pub(super) struct References<'n, 'a> {
     configuration: Option<&'n Table<'a>>,
     values: &'n ParameterValues,
+    blocks: Blocks<'n, 'a>,
     /// Ids by address.
-    ids: HashMap<&'n str, &'n str>,
+    pub(super) ids: HashMap<&'n str, &'n str>,
     /// The addresses of all instances of a block, by the address of the block without an index.
     instances: HashMap<String, Vec<&'n str>>,
     /// The same, by the address of the block without any index.
     in_any_module: HashMap<String, Vec<&'n str>>,
-}
-
-/// The resources that an argument may refer to.
-struct Search {
-    /// Types of resources with the argument as an attribute.
-    kinds: &'static [&'static str],
-    /// Addresses, and values that the user gives.
-    found: BTreeSet<String>,
-    /// Whether a local was met that can refer to several resources.
-    has_unknown_local: bool,
-    references_left: usize,
-}
-
-impl Search {
-    const fn new(kinds: &'static [&'static str], references_left: usize) -> Self {
-        Self { kinds, found: BTreeSet::new(), has_unknown_local: false, references_left }
-    }
-
-    fn is_wanted(&self, address: &str) -> bool {
-        self.kinds.contains(&Address::of(address).kind())
-    }
+    /// The references that may still be followed.
+    pub(super) references_left: Cell<usize>,
 }
 
 impl<'n, 'a> References<'n, 'a> {
     /// References in this root module of the configuration of a plan; a state has none.
     pub(super) fn new(configuration: Option<&'n Table<'a>>, values: &'n ParameterValues) -> Self {
         let (ids, instances, in_any_module) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { configuration, values, ids, instances, in_any_module }
+        let references_left = Cell::new(MAX_REFERENCES_OF_DOCUMENT);
+        let blocks = Blocks::new(configuration);
+        Self { configuration, values, blocks, ids, instances, in_any_module, references_left }
     }
 
     /// Adds a resource at this address.
@@ -88,52 +74,36 @@ impl<'n, 'a> References<'n, 'a> {
         let Some(expression) = self.expression(&address, argument) else {
             return Resolution::Nothing;
         };
-        let mut search = Search::new(kinds_of(argument), MAX_REFERENCES);
+        let mut search = Search::new(argument, self.references_left.get());
         self.follow(self.scope_of(&address), expression, &mut search, MAX_REFERENCE_DEPTH);
+        let kinds = search.kinds;
         if search.found.iter().any(|address| search.is_wanted(address)) {
-            let kinds = search.kinds;
             search.found.retain(|address| kinds.contains(&Address::of(address).kind()));
         }
         let mut found: BTreeSet<String> =
             search.found.iter().map(|address| self.interface_of(address)).collect();
+        if search.is_exhausted() {
+            return Resolution::Ambiguous("more references than are followed".to_owned());
+        }
         match found.len() {
             0 => Resolution::Ambiguous(
                 precise(expression).first().copied().unwrap_or("(known after apply)").into(),
             ),
             1 => Resolution::One(found.pop_first().unwrap_or_default()),
-            _ => Resolution::Ambiguous(found.into_iter().collect::<Vec<_>>().join(" or ")),
+            _ => {
+                let shown: Vec<String> = found.into_iter().take(MAX_CANDIDATES).collect();
+                Resolution::Ambiguous(shown.join(" or "))
+            }
         }
     }
 
     /// Whether the configuration sets an argument to an expression with references.
     pub(super) fn is_computed(&self, address: &'n str, argument: &str) -> bool {
         let expression = self.expression(&Address::of(address), argument);
-        expression.is_some_and(|expression| !precise(expression).is_empty())
+        expression.is_some_and(has_references)
     }
 
-    /// The id at an address. An instance is known by its network interface, so one that the
-    /// configuration attaches to it is used instead.
-    fn interface_of(&self, address: &str) -> String {
-        let parsed = Address::of(address);
-        if let Some(Value::Array(blocks)) = self
-            .block(&parsed)
-            .and_then(|block| block.table("expressions")?.entry("network_interface"))
-            .map(|entry| &entry.value.value)
-            && let Some(Value::Table(first)) = blocks.first().map(|block| &block.value)
-            && let Some(expression) = first.table("network_interface_id")
-            && let Some((address, _)) = self.ids.get_key_value(address)
-        {
-            let mut search = Search::new(kinds_of("network_interface_id"), MAX_REFERENCES);
-            let parsed = Address::of(address);
-            self.follow(self.scope_of(&parsed), expression, &mut search, MAX_REFERENCE_DEPTH);
-            if let (1, Some(only)) = (search.found.len(), search.found.pop_first()) {
-                return self.ids.get(&*only).map_or(only.clone(), |id| (*id).to_owned());
-            }
-        }
-        self.ids.get(address).map_or_else(|| address.to_owned(), |id| (*id).to_owned())
-    }
-
-    fn scope_of<'w>(&self, address: &'w Address<'n>) -> ModuleScope<'w, 'n, 'a> {
+    pub(super) fn scope_of<'w>(&self, address: &'w Address<'n>) -> ModuleScope<'w, 'n, 'a> {
         let block = self.block(address);
         ModuleScope { modules: &address.modules, index: address.index, key: "", block }
     }
@@ -144,10 +114,8 @@ impl<'n, 'a> References<'n, 'a> {
     }
 
     /// The block of a resource in the configuration.
-    fn block(&self, address: &Address<'_>) -> Option<&'n Table<'a>> {
-        let module = self.module(&address.modules)?;
-        let has_address = |one: &&Table<'_>| one.string("address") == Some(&address.resource);
-        module.tables("resources").find(has_address)
+    pub(super) fn block(&self, address: &Address<'_>) -> Option<&'n Table<'a>> {
+        self.blocks.get(self.module(&address.modules)?, &address.resource)
     }
 
     fn module(&self, path: &[AddressPart<'_>]) -> Option<&'n Table<'a>> {
@@ -157,19 +125,29 @@ impl<'n, 'a> References<'n, 'a> {
     }
 
     /// Adds to the search the addresses of all resources that an expression refers to.
-    fn follow(
+    pub(super) fn follow(
         &self,
         scope: ModuleScope<'_, 'n, 'a>,
         expression: &'n Table<'a>,
         search: &mut Search,
         depth_left: usize,
     ) {
-        let (texts, is_keyed) = (precise(expression), is_keyed(expression));
-        let key = if is_keyed && scope.key.is_empty() { scope.index } else { scope.key };
         let Some(depth_left) = depth_left.checked_sub(1) else { return };
+        if search.is_exhausted() {
+            return;
+        }
+        let texts = precise(expression);
+        let of_value;
+        let key = match key_of(expression) {
+            KeyOf::Instance if scope.key.is_empty() => scope.index,
+            KeyOf::Nothing | KeyOf::Instance => scope.key,
+            KeyOf::Value(path) => {
+                of_value = value_of_each(scope.block, scope.index, path);
+                of_value.as_deref().unwrap_or_default()
+            }
+        };
         for text in &texts {
-            search.references_left = search.references_left.saturating_sub(1);
-            if search.references_left == 0 {
+            if !search.spend(1, &self.references_left) {
                 return;
             }
             let parts = parts(text);
@@ -210,6 +188,9 @@ impl<'n, 'a> References<'n, 'a> {
             search.found.insert(given.to_owned());
             return;
         }
+        if !search.spend(self.ids.len() / 16, &self.references_left) {
+            return;
+        }
         let module = module_prefix(scope.modules);
         let unknown = self.ids.iter().filter(|(address, id)| address == id);
         let mut wanted = unknown
@@ -237,15 +218,14 @@ impl<'n, 'a> References<'n, 'a> {
             return false;
         };
         let outer = ModuleScope { modules, index: last.index, key: "", block: call };
-        let mut given = Search::new(search.kinds, search.references_left);
+        let mut given = search.inner();
         for entry in &expressions.entries {
             if let Value::Table(expression) = &entry.value.value {
                 self.follow(outer, expression, &mut given, depth_left);
             }
         }
         search.references_left = given.references_left;
-        let is_exhausted = given.references_left == 0;
-        is_exhausted
+        given.is_exhausted()
             || given.has_unknown_local
             || given.found.iter().any(|address| given.is_wanted(address))
     }
@@ -308,13 +288,17 @@ impl<'n, 'a> References<'n, 'a> {
     ) {
         let own_len = Address::of(text).resource.split('.').count();
         let attribute = parts(text).get(own_len).map(|part| part.name);
-        for address in self.resources(&scope, text) {
+        let addresses = self.resources(&scope, text);
+        if !search.spend(addresses.len(), &self.references_left) {
+            return;
+        }
+        for address in addresses {
             let known = self.ids.get_key_value(&*address).map(|(address, _)| *address);
             let argument = known.zip(attribute);
             let followed = argument.and_then(|(known, attribute)| {
                 let known = Address::of(known);
                 let expression = self.expression(&known, attribute);
-                expression.filter(|one| !precise(one).is_empty()).map(|one| (known, one))
+                expression.filter(|one| has_references(one)).map(|one| (known, one))
             });
             match followed {
                 Some((known, expression)) => {
@@ -349,29 +333,6 @@ impl<'n, 'a> References<'n, 'a> {
     fn has(&self, address: &str) -> bool {
         self.ids.contains_key(address)
     }
-}
-
-/// Types of resources that an argument may refer to.
-fn kinds_of(argument: &str) -> &'static [&'static str] {
-    match argument {
-        "traffic_mirror_filter_id" => &["aws_ec2_traffic_mirror_filter"],
-        "traffic_mirror_target_id" => &["aws_ec2_traffic_mirror_target"],
-        "network_load_balancer_arn" => &["aws_lb", "aws_alb"],
-        "gateway_load_balancer_endpoint_id" => &["aws_vpc_endpoint"],
-        _ => &["aws_network_interface", "aws_instance", "aws_spot_instance_request"],
-    }
-}
-
-/// The scope of an expression.
-#[derive(Clone, Copy)]
-struct ModuleScope<'w, 'n, 'a> {
-    modules: &'w [AddressPart<'n>],
-    /// The index of the instance whose block or module call has the expression.
-    index: &'n str,
-    /// The index of the instances that blocks without an index stand for, if it is known.
-    key: &'n str,
-    /// The block or module call, which may have `for_each`.
-    block: Option<&'n Table<'a>>,
 }
 
 /// The beginning of the addresses of the resources in a module.
