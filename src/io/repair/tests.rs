@@ -14,7 +14,8 @@ use super::{Offload, SegmentationResult, Segments, finish_checksum};
 fn cut(frame: &[u8], offload: &Offload) -> Option<Vec<Vec<u8>>> {
     let segments = Segments::of(frame, offload)?;
     let whole = |index| {
-        let mut room = [0xee; 2048];
+        // A corrupted extension header can be longer than 2,000 bytes.
+        let mut room = vec![0xee; 2048.max(segments.header_len())];
         let len = segments.put_header(index, &mut room).unwrap();
         assert_eq!(len, segments.header_len());
         assert!(segments.put_header(index, &mut room[..len - 1]).is_none());
