@@ -1,8 +1,11 @@
 //! `GET targets/{tmt}/copies?follow=true`: streams copies as they are stored.
 
+use std::io;
+
 use ::http::Response;
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use super::answer::set_media_type;
 use crate::http::Body;
@@ -30,24 +33,22 @@ pub(super) fn stream(
 
 async fn send_parts(
     lab: Lab,
-    (target, mut next): (TargetId, u64),
-    mut encoder: CopyEncoder,
+    (target, next): (TargetId, u64),
+    encoder: CopyEncoder,
     sender: mpsc::Sender<Bytes>,
 ) {
     let mut changed = lab.subscribe_to_copies();
-    let mut generation = lab.copies().generation();
-    while !lab.is_stopped() {
+    let generation = lab.copies().generation();
+    let mut stream = CopyStream { lab, target, encoder, next, generation };
+    while !stream.lab.is_stopped() {
         changed.mark_unchanged();
-        let encoded = {
-            let store = lab.copies();
-            if generation != store.generation() {
-                (next, generation) = (0, store.generation());
-            }
-            let first = std::mem::replace(&mut next, store.next_number(&target));
-            encoder.encode(&store, &target, first)
-        };
-        // Writing to memory does not fail.
-        let Ok(part) = encoded else { return };
+        // Many copies take long, and other clients must not wait for them.
+        let encoded = spawn_blocking(move || {
+            let part = stream.next_part();
+            (stream, part)
+        });
+        let Ok((continued, Ok(part))) = encoded.await else { return };
+        stream = continued;
         if !part.is_empty() && sender.send(part.into()).await.is_err() {
             return;
         }
@@ -55,5 +56,26 @@ async fn send_parts(
             changed = changed.changed() => if changed.is_err() { return },
             () = sender.closed() => return,
         }
+    }
+}
+
+/// The copies that were not sent yet.
+struct CopyStream {
+    lab: Lab,
+    target: TargetId,
+    encoder: CopyEncoder,
+    /// The number of the next copy, in this generation of the store.
+    next: u64,
+    generation: u64,
+}
+
+impl CopyStream {
+    fn next_part(&mut self) -> io::Result<Vec<u8>> {
+        let store = self.lab.copies();
+        if self.generation != store.generation() {
+            (self.next, self.generation) = (0, store.generation());
+        }
+        let first = std::mem::replace(&mut self.next, store.next_number(&self.target));
+        self.encoder.encode(&store, &self.target, first)
     }
 }
