@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::answer::set_media_type;
@@ -28,7 +29,10 @@ pub(super) fn stream(lab: &Lab) -> Response<Body> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !lab.is_stopped() {
             ticks.tick().await;
-            let snapshot = lab.snapshot_without_time();
+            let of = lab.clone();
+            // It waits for locks, which other clients must not.
+            let made = spawn_blocking(move || of.snapshot_without_time()).await;
+            let Ok(snapshot) = made else { break };
             quiet_periods += 1;
             let part = if snapshot != last {
                 format!("event: snapshot\ndata: {snapshot}\n\n")
