@@ -75,6 +75,21 @@ impl<'a> Frame<'a> {
         u32::try_from(self.captured_len()).unwrap_or(u32::MAX)
     }
 
+    /// The properties of the frame without its bytes, for an owner of a copy of the bytes. It is not
+    /// a further segment, because the frame before it may have another owner.
+    pub(crate) const fn without_bytes(&self) -> Frame<'static> {
+        Frame {
+            bytes: &[],
+            tail: &[],
+            timestamp_ns: self.timestamp_ns,
+            wire_len: self.wire_len,
+            direction: self.direction,
+            medium: self.medium,
+            is_next_segment: false,
+            is_cut: self.is_cut,
+        }
+    }
+
     /// The same frame with another time.
     #[must_use]
     pub const fn at(mut self, timestamp_ns: u64) -> Self {

@@ -1,4 +1,5 @@
-//! Pseudorandom numbers that are the same on every machine and in every version.
+//! Random bits of the system, and pseudorandom numbers that are the same on every machine and in
+//! every version.
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA
 /// 2014). Implemented here because libraries do not guarantee the values of their generators across
@@ -26,6 +27,18 @@ impl SplitMix64 {
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         let wide = u128::from(self.next_word()) * u128::from(end);
         u64::try_from(wide >> 64).unwrap_or(0)
+    }
+}
+
+/// Random bits from the kernel for new ids. If the kernel has none, which happens only while a host
+/// boots, the bits are computed from the time; the account rejects an id that exists already.
+#[cfg(any(feature = "lab", all(feature = "live", feature = "endpoint")))]
+pub(crate) fn system_bits() -> u128 {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => u128::from_ne_bytes(bytes),
+        Err(_) => u128::from(super::clock::unix_seconds())
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
     }
 }
 

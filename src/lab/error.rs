@@ -50,7 +50,7 @@ impl LabError {
 
     /// The error of a request that needs the emulator behind the laboratory.
     pub(super) const fn upstream_unavailable(message: String) -> Self {
-        Self { kind: LabErrorKind::Failed, code: "UpstreamUnavailable", message }
+        Self { kind: LabErrorKind::Unavailable, code: "UpstreamUnavailable", message }
     }
 }
 

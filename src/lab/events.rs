@@ -18,7 +18,7 @@ pub enum LabEvent {
         /// Its addresses.
         addresses: Vec<SocketAddr>,
     },
-    /// A client created the rule of this id for protocol 0.
+    /// A client created a rule for protocol 0, as a sentence.
     RuleOfProtocolZero(String),
 }
 
@@ -37,11 +37,7 @@ impl fmt::Display for LabEvent {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
                 write!(f, "target {target} has an address now: {}", addresses.join(", "))
             }
-            Self::RuleOfProtocolZero(id) => write!(
-                f,
-                "rule {id}: protocol 0 is HOPOPT, not all protocols; a rule without Protocol matches \
-                 all protocols"
-            ),
+            Self::RuleOfProtocolZero(sentence) => f.write_str(sentence),
         }
     }
 }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use super::Lab;
 use super::error::LabError;
-use crate::dataplane::{
-    Burst, Copies, Drops, Frame, InterfaceIndex, MirrorTable, Sink, Verdict, Worker,
-};
-use crate::io::memory::{FrameSource, MemoryFrame};
+use super::sources::DirectedSource;
+use crate::dataplane::{Burst, Copies, Drops, InterfaceIndex, MirrorTable, Sink, Verdict, Worker};
+use crate::io::memory::FrameSource;
 use crate::model::{Direction, NetworkInterfaceId};
 use crate::report::{ExplainFormat, ExplainLine};
 
@@ -31,10 +30,9 @@ impl Lab {
     /// [`LabError`]: the interface does not exist.
     pub fn explain(&self, request: &ExplainRequest) -> Result<String, LabError> {
         let table = self.table_for_play(&request.network_interface_id)?;
-        let frame = Frame::new(&request.frame);
-        let direction = request.direction.unwrap_or_else(|| table.direction_of(&frame));
-        let frame = MemoryFrame::new(&*request.frame).with_direction(direction);
-        let mut source = FrameSource::from_frames([frame]);
+        let mut frame = FrameSource::new([&request.frame]);
+        let (capture, direction) = (&mut frame, request.direction);
+        let mut source = DirectedSource { capture, table: Arc::clone(&table), direction };
         let mut sink = DecisionSink { table: Arc::clone(&table), line: String::new() };
         let mut worker = Worker::new(table).with_interface(InterfaceIndex::FIRST);
         worker.run(&mut source, &mut sink).map_err(LabError::failed)?;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::io::clock::unix_seconds;
+use crate::io::random::system_bits;
 
 /// Random numbers: from the system, or computed from a seed.
 #[derive(Debug, Default)]
@@ -34,16 +35,12 @@ impl Randomness {
     /// The next number.
     pub(super) fn draw(&self) -> u128 {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Seeded { seed, drawn }) = &mut *state else { return system_bits() };
+        *drawn += 1;
+        let hash = Sha256::new().chain_update(seed.to_be_bytes());
+        let hash = hash.chain_update(drawn.to_be_bytes()).finalize();
         let mut bytes = [0; 16];
-        if let Some(Seeded { seed, drawn }) = &mut *state {
-            *drawn += 1;
-            let hash = Sha256::new().chain_update(seed.to_be_bytes());
-            let hash = hash.chain_update(drawn.to_be_bytes()).finalize();
-            bytes.iter_mut().zip(hash).for_each(|(byte, hashed)| *byte = hashed);
-        } else if getrandom::fill(&mut bytes).is_err() {
-            // This happens only while a host boots. The account rejects an id that exists.
-            return u128::from(unix_seconds()).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced);
-        }
+        bytes.iter_mut().zip(hash).for_each(|(byte, hashed)| *byte = hashed);
         u128::from_be_bytes(bytes)
     }
 }

@@ -50,17 +50,8 @@ impl<'s> SingleFrameSource<'s> {
 
 impl OwnedFrame {
     fn new(frame: &Frame<'_>) -> Self {
-        let properties = Frame {
-            bytes: &[],
-            tail: &[],
-            timestamp_ns: frame.timestamp_ns,
-            wire_len: frame.wire_len,
-            direction: frame.direction,
-            medium: frame.medium,
-            is_next_segment: false,
-            is_cut: frame.is_cut,
-        };
-        Self { bytes: [frame.bytes, frame.tail].concat(), properties }
+        let bytes = [frame.bytes, frame.tail].concat();
+        Self { bytes, properties: frame.without_bytes() }
     }
 }
 

@@ -41,9 +41,8 @@ impl Persist for LabState {
             let writes = records.iter().map(|record| (record.key.clone(), record.text.clone()));
             store.commit(&writes.collect::<Vec<_>>())?;
         }
-        for id in records.iter().filter_map(Record::rule_of_protocol_zero) {
-            (self.report)(LabEvent::RuleOfProtocolZero(id.to_owned()));
-        }
+        let warnings = records.iter().filter_map(Record::protocol_zero_warning);
+        warnings.for_each(|one| (self.report)(LabEvent::RuleOfProtocolZero(one)));
         Ok(())
     }
 }

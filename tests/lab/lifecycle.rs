@@ -4,14 +4,14 @@ use std::thread;
 
 use testkit::memory_endpoint::send;
 use traffic_mirror::lab::{
-    CopyFormat, ExplainRequest, Lab, LabErrorKind, LabOptions, PlayInput, PlayOptions,
+    CopyFormat, ExplainRequest, Lab, LabErrorKind, LabOptions, PlayInput, PlayOptions, Played,
 };
 
 use traffic_mirror::model::InterfacePin;
 
 use crate::resources::{Resources, SOURCE, eni, frame, options};
 
-fn play(lab: &Lab, frames: usize) -> traffic_mirror::lab::Played {
+fn play(lab: &Lab, frames: usize) -> Played {
     let frames = (0..frames).map(|number| frame(u16::try_from(number % 9999).unwrap()).into());
     lab.play(&eni(SOURCE), PlayInput::Frames(frames.collect()), PlayOptions::default()).unwrap()
 }
@@ -82,21 +82,30 @@ fn copies_beyond_the_limit_are_dropped_and_counted() {
     assert_eq!(play(&lab, 5).report.mirrored, 5);
 }
 
+/// Plays frames at a speed on a thread. Returns when the first copies are stored.
+fn start_paced_play(
+    lab: &Lab,
+    resources: &Resources,
+    speed: &str,
+    frames: usize,
+) -> thread::JoinHandle<Played> {
+    let other = lab.clone();
+    let paced = PlayOptions { speed: speed.parse().unwrap(), ..PlayOptions::default() };
+    let frames = (0..frames).map(|_| frame(7).into()).collect();
+    let player =
+        thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
+    let stored = || lab.copies_as(&resources.target_id(), CopyFormat::Ndjson, 0);
+    while !stored().is_ok_and(|all| all.len() > 99) {
+        thread::yield_now();
+    }
+    player
+}
+
 #[test]
 fn a_session_that_is_deleted_during_a_play_mirrors_no_further_frames() {
     let lab = Lab::new(options()).unwrap();
     let resources = Resources::create(&lab);
-    let other = lab.clone();
-    let paced = PlayOptions { speed: "20kpps".parse().unwrap(), ..PlayOptions::default() };
-    let frames = (0..20_000).map(|_| frame(7).into()).collect();
-    let player =
-        thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
-    while !lab
-        .copies_as(&resources.target_id(), CopyFormat::Ndjson, 0)
-        .is_ok_and(|all| all.len() > 99)
-    {
-        thread::yield_now();
-    }
+    let player = start_paced_play(&lab, &resources, "20kpps", 20_000);
     let delete =
         format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={}", resources.session);
     assert_eq!(send(lab.endpoint(), &delete).0, 200);
@@ -220,17 +229,7 @@ fn a_target_without_an_address_is_reported_once_and_when_it_gets_one() {
 fn a_reset_ends_plays_which_then_store_and_count_nothing() {
     let lab = Lab::new(options()).unwrap();
     let resources = Resources::create(&lab);
-    let other = lab.clone();
-    let paced = PlayOptions { speed: "1pps".parse().unwrap(), ..PlayOptions::default() };
-    let frames = (0..1000).map(|_| frame(7).into()).collect();
-    let player =
-        thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
-    while !lab
-        .copies_as(&resources.target_id(), CopyFormat::Ndjson, 0)
-        .is_ok_and(|all| all.len() > 99)
-    {
-        thread::yield_now();
-    }
+    let player = start_paced_play(&lab, &resources, "1pps", 1000);
     lab.reset().unwrap();
     let played = player.join().unwrap();
     assert_eq!(played.error.as_deref(), Some("the play was stopped"));
@@ -243,17 +242,7 @@ fn a_reset_ends_plays_which_then_store_and_count_nothing() {
 fn the_report_of_a_play_has_the_sessions_that_were_removed_during_it() {
     let lab = Lab::new(options()).unwrap();
     let resources = Resources::create(&lab);
-    let other = lab.clone();
-    let paced = PlayOptions { speed: "50pps".parse().unwrap(), ..PlayOptions::default() };
-    let frames = (0..20).map(|_| frame(7).into()).collect();
-    let player =
-        thread::spawn(move || other.play(&eni(SOURCE), PlayInput::Frames(frames), paced).unwrap());
-    while !lab
-        .copies_as(&resources.target_id(), CopyFormat::Ndjson, 0)
-        .is_ok_and(|all| all.len() > 99)
-    {
-        thread::yield_now();
-    }
+    let player = start_paced_play(&lab, &resources, "50pps", 20);
     let delete =
         format!("Action=DeleteTrafficMirrorSession&TrafficMirrorSessionId={}", resources.session);
     assert_eq!(send(lab.endpoint(), &delete).0, 200);

@@ -28,14 +28,19 @@ pub struct Record {
 }
 
 impl Record {
-    /// The id of a rule for protocol 0, HOPOPT, which the author of the rule may have meant as all
-    /// protocols.
+    /// A warning about a rule for protocol 0, HOPOPT, which the author of the rule may have meant as
+    /// all protocols.
     #[must_use]
-    pub fn rule_of_protocol_zero(&self) -> Option<&str> {
+    pub fn protocol_zero_warning(&self) -> Option<String> {
         let (id, text) = (self.key.strip_prefix("rule/")?, self.text.as_deref()?);
         // Most records need no parser.
         let rule = text.contains("\"protocol\":0").then(|| serde_json::from_str(text).ok())?;
-        rule.filter(|rule: &RuleRecord| rule.protocol == Some(0)).map(|_| id)
+        rule.filter(|rule: &RuleRecord| rule.protocol == Some(0)).map(|_| {
+            format!(
+                "rule {id}: protocol 0 is HOPOPT, not all protocols; a rule without Protocol matches \
+                 all protocols"
+            )
+        })
     }
 }
 

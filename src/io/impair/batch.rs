@@ -37,18 +37,7 @@ impl BatchCopy {
                 *byte ^= 0x80 >> (bit % 8);
             }
         }
-        let frame = copy.frame();
-        let properties = Frame {
-            bytes: &[],
-            tail: &[],
-            timestamp_ns: frame.timestamp_ns,
-            wire_len: frame.wire_len,
-            direction: frame.direction,
-            medium: frame.medium,
-            is_next_segment: false,
-            is_cut: frame.is_cut,
-        };
-        self.detached = Some((bytes.into(), properties));
+        self.detached = Some((bytes.into(), copy.frame().without_bytes()));
     }
 
     /// Records that the burst of the copy is over.

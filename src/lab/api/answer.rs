@@ -38,7 +38,6 @@ pub(super) fn error(error: &LabError) -> Response<Body> {
     let status = match (error.kind, error.code) {
         (_, "MethodNotAllowed") => StatusCode::METHOD_NOT_ALLOWED,
         (_, "NotAcceptable") => StatusCode::NOT_ACCEPTABLE,
-        (_, "UpstreamUnavailable") => StatusCode::SERVICE_UNAVAILABLE,
         (LabErrorKind::Invalid, _) => StatusCode::BAD_REQUEST,
         (LabErrorKind::NotFound, _) => StatusCode::NOT_FOUND,
         (LabErrorKind::Failed, _) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -17,7 +17,7 @@ use std::sync::{Arc, PoisonError};
 
 pub use self::access::AccessOptions;
 use self::access::EndpointServer;
-use self::account::{SharedAccount, random, report_inactive};
+use self::account::{SharedAccount, report_inactive};
 use self::devices::update_devices;
 pub use self::prepare::{EndpointOptions, PreparedEndpoint};
 use super::error::Error;
@@ -28,6 +28,7 @@ use crate::control::Registry;
 use crate::ec2::{Endpoint, Publish, PublishedChange};
 use crate::io::clock::unix_seconds;
 use crate::io::links::Link;
+use crate::io::random::system_bits;
 use crate::model::NetworkInterfaceId;
 
 /// The endpoint while it is served. It stops when this is dropped.
@@ -77,7 +78,7 @@ pub(super) fn serve(
     let failed = |error: io::Error| Error::Endpoint(error.to_string());
     let publisher = Publisher { tables: tables.clone() };
     let is_kept = state.is_kept();
-    let endpoint = Endpoint::new(Arc::clone(&account), publisher, state, unix_seconds, random);
+    let endpoint = Endpoint::new(Arc::clone(&account), publisher, state, unix_seconds, system_bits);
     let server = access.serve(address, endpoint.map_err(failed)?, &events).map_err(failed)?;
     if !is_kept {
         events.send(Event::StateNotKept);

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::access::{AccessOptions, EndpointAccess};
-use super::account::{SharedAccount, random, report_inactive};
+use super::account::{SharedAccount, report_inactive};
 use super::devices::{list_devices, update_devices};
 use super::state::EndpointState;
 use crate::control::account::{Account, NamedBy, Quotas, TargetResolver};
 use crate::control::{Registry, with_network_ids};
 use crate::http::{Certificate, HostNames};
 use crate::io::links::Link;
+use crate::io::random::system_bits;
 use crate::model::TargetId;
 use crate::runtime::error::Error;
 use crate::runtime::event::{Event, EventSink};
@@ -75,7 +76,7 @@ impl PreparedEndpoint {
         check_targets(&registry, &targets)?;
         let is_strict = targets.is_strict();
         let registry = with_network_ids(registry, seed);
-        let mut account = Account::with_owner(&account_id, registry, quotas, targets, random);
+        let mut account = Account::with_owner(&account_id, registry, quotas, targets, system_bits);
         // Targets of the state file may need the addresses of devices.
         update_devices(&mut account, links);
         let state = EndpointState::open(state.as_deref(), events.clone())?;

@@ -73,13 +73,8 @@ impl Persist for EndpointState {
         });
         self.report(&committed);
         if committed.is_ok() {
-            let rules = records.iter().filter_map(Record::rule_of_protocol_zero);
-            for id in rules {
-                self.events.send(Event::RuleOfProtocolZero(format!(
-                    "rule {id}: protocol 0 is HOPOPT, not all protocols; a rule without Protocol \
-                     matches all protocols"
-                )));
-            }
+            let warnings = records.iter().filter_map(Record::protocol_zero_warning);
+            warnings.for_each(|one| self.events.send(Event::RuleOfProtocolZero(one)));
         }
         committed
     }
