@@ -90,6 +90,7 @@
 //! - [`dataplane`]: the evaluation of one packet, the [`Worker`](dataplane::Worker) that runs it,
 //!   and the traits [`Source`](dataplane::Source) and [`Sink`](dataplane::Sink). A sink of your own
 //!   receives each copy as borrowed outer header and inner bytes; nothing is allocated.
+//! - [`mod@bpf`]: an assembler for the programs of the kernel tier.
 //! - [`control`]: the [`Registry`](control::Registry) of resources, configuration files, and
 //!   [`compile`](control::compile()), which converts a registry to a table.
 //! - [`io`]: sources and sinks: [captures](io::capture), [memory](io::memory),
@@ -121,6 +122,8 @@ compile_error!("the feature `live` needs Linux: use default-features = false");
 
 #[cfg(feature = "bench")]
 pub mod bench;
+#[cfg(feature = "live")]
+pub mod bpf;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod control;

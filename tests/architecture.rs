@@ -22,9 +22,10 @@ use rust_text::{Token, paths, tokens};
 /// "runtime -> io" and "{control, io} -> dataplane -> model".
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
-    ("dataplane", &["dataplane", "model"]),
+    ("bpf", &["bpf"]),
+    ("dataplane", &["dataplane", "bpf", "model"]),
     ("report", &["report", "io", "dataplane", "model"]),
-    ("io", &["io", "dataplane", "model"]),
+    ("io", &["io", "dataplane", "bpf", "model"]),
     ("control", &["control", "dataplane", "model"]),
     ("http", &["http"]),
     ("ec2", &["ec2", "http", "control", "dataplane", "model"]),

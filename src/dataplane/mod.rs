@@ -26,6 +26,8 @@ mod headers;
 mod index;
 mod interface_lookup;
 mod ipv4_fields;
+#[cfg(feature = "live")]
+pub mod kernel;
 mod known_targets;
 mod lookup_batch;
 mod loop_guard;

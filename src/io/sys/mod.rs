@@ -7,6 +7,9 @@
 #![expect(unsafe_code, reason = "the only folder with unsafe code")]
 
 #[cfg(feature = "live")]
+#[expect(dead_code, reason = "the kernel tier is being built")]
+pub(crate) mod bpf;
+#[cfg(feature = "live")]
 pub(crate) mod capability;
 #[cfg(feature = "live")]
 pub(crate) mod error_queue;
