@@ -1,7 +1,8 @@
 //! Appends instructions, and resolves labels at the end.
 
 use super::code::{AssemblyError, Code, KernelFunction, MapSlot, Reference};
-use super::instruction::{Alu, Condition, Helper, Instruction, Operand, Register, Size};
+use super::function::FunctionKind;
+use super::instruction::{Alu, Condition, FunctionId, Instruction, Operand, Register, Size};
 
 // Classes and modes of opcodes (RFC 9669, section 3).
 const LOAD_IMMEDIATE_DOUBLE: u8 = 0x18;
@@ -51,6 +52,7 @@ pub struct Assembler {
     /// By label: the index of the instruction at its place.
     places: Vec<Option<usize>>,
     fixups: Vec<Fixup>,
+    functions: Vec<(usize, FunctionKind)>,
 }
 
 impl Assembler {
@@ -71,6 +73,16 @@ impl Assembler {
         if let Some(place) = self.places.get_mut(label.0) {
             *place = Some(self.instructions.len());
         }
+    }
+
+    /// Begins a function at the next instruction, which the label denotes. The main function, at the
+    /// first instruction, begins without a call of this method.
+    pub fn begin_function(&mut self, label: Label, kind: FunctionKind) {
+        if self.functions.is_empty() {
+            self.functions.push((0, FunctionKind::Local));
+        }
+        self.functions.push((self.instructions.len(), kind));
+        self.place(label);
     }
 
     /// A new label, placed before the next instruction: the target of a loop.
@@ -192,7 +204,7 @@ impl Assembler {
     }
 
     /// Calls a helper of the kernel. Arguments are in R1 to R5, the result in R0.
-    pub fn call(&mut self, helper: Helper) {
+    pub fn call(&mut self, helper: FunctionId) {
         self.push(Instruction::new(CALL, Register::R0, 0, helper.number()));
     }
 
@@ -203,8 +215,8 @@ impl Assembler {
         self.push(call.with_source(KERNEL_FUNCTION));
     }
 
-    /// Calls the function of this program that begins at the label. Each function begins after the
-    /// end of another one and ends with [`Assembler::exit`].
+    /// Calls the function of this program that begins at the label
+    /// ([`Assembler::begin_function`]). A function ends with [`Assembler::exit`].
     pub fn call_function(&mut self, label: Label) {
         self.fixups.push(Fixup::Call(self.instructions.len(), label));
         let call = Instruction::new(CALL, Register::R0, 0, 0);
@@ -251,7 +263,8 @@ impl Assembler {
                 }
             };
         }
-        Ok(Code { instructions: self.instructions, references: self.references })
+        let Self { instructions, references, functions, .. } = self;
+        Ok(Code { instructions, references, functions })
     }
 
     fn push(&mut self, instruction: Instruction) {
@@ -305,7 +318,7 @@ mod tests {
         let cases: [(Vec<Instruction>, &[u64]); 12] = [
             (encoded(|code| code.set(R6, R1)), &[0xbf16_0000_0000_0000]),
             (encoded(|code| code.set(R0, -1)), &[0xb700_0000_ffff_ffff]),
-            (encoded(|code| code.set_u64(R1, 1 << 32)), &[0x1801_0000_0000_0000, 0x1_0000_00]),
+            (encoded(|code| code.set_u64(R1, 1 << 32)), &[0x1801_0000_0000_0000, 0x0100_0000]),
             (encoded(|code| code.alu(Alu::And, R1, R2)), &[0x5f21_0000_0000_0000]),
             (encoded(|code| code.alu_32(Alu::ShiftRight, R1, 8)), &[0x7401_0000_0800_0000]),
             (encoded(|code| code.load(Size::Byte, R0, R1, 16)), &[0x7110_1000_0000_0000]),
@@ -314,7 +327,7 @@ mod tests {
             (encoded(|code| code.to_big_endian(R2, Size::Half)), &[0xdc02_0000_1000_0000]),
             (encoded(|code| code.atomic_add(R1, 8, R2)), &[0xdb21_0800_0000_0000]),
             (encoded(|code| code.compare_exchange(R1, 0, R2)), &[0xdb21_0000_f100_0000]),
-            (encoded(|code| code.call(Helper::KtimeGetNs)), &[0x8500_0000_0500_0000]),
+            (encoded(|code| code.call(FunctionId::KtimeGetNs)), &[0x8500_0000_0500_0000]),
         ];
         for (found, expected) in cases {
             let expected: Vec<Instruction> = expected.iter().copied().map(instruction).collect();

@@ -1,5 +1,6 @@
 //! An assembled program, with references that are resolved when it is loaded.
 
+use super::function::FunctionKind;
 use super::instruction::Instruction;
 
 /// The place of a map in the list that a program is loaded with.
@@ -38,6 +39,7 @@ pub enum Reference {
 pub struct Code {
     pub(super) instructions: Vec<Instruction>,
     pub(super) references: Vec<(usize, Reference)>,
+    pub(super) functions: Vec<(usize, FunctionKind)>,
 }
 
 impl Code {
@@ -51,6 +53,13 @@ impl Code {
     #[must_use]
     pub fn references(&self) -> &[(usize, Reference)] {
         &self.references
+    }
+
+    /// The functions, each with the index of its first instruction; empty if the program has one
+    /// function only.
+    #[must_use]
+    pub fn functions(&self) -> &[(usize, FunctionKind)] {
+        &self.functions
     }
 
     /// The instructions with each reference replaced by the value that `resolve` returns for it.

@@ -126,7 +126,7 @@ impl Condition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "bpf-helpers(7) describes them")]
-pub enum Helper {
+pub enum FunctionId {
     MapLookupElement = 1,
     KtimeGetNs = 5,
     SkbStoreBytes = 9,
@@ -183,7 +183,7 @@ impl Register {
     }
 }
 
-impl Helper {
+impl FunctionId {
     #[expect(clippy::as_conversions, reason = "the discriminants are the numbers of the helpers")]
     pub(super) fn number(self) -> i32 {
         i32::from(self as u8)

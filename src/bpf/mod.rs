@@ -22,8 +22,10 @@
 
 mod assembler;
 mod code;
+mod function;
 mod instruction;
 
 pub use assembler::{Assembler, Label};
 pub use code::{AssemblyError, Code, KernelFunction, MapSlot, Reference};
-pub use instruction::{Alu, Condition, Helper, Instruction, Operand, Register, Size};
+pub use function::{FunctionKind, type_information};
+pub use instruction::{Alu, Condition, FunctionId, Instruction, Operand, Register, Size};

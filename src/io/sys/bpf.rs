@@ -2,15 +2,16 @@
 
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use crate::bpf::Instruction;
+use crate::bpf::{FunctionKind, Instruction, type_information};
 
 /// `enum bpf_cmd` of linux/bpf.h.
 const MAP_CREATE: c_int = 0;
 const MAP_LOOKUP_ELEM: c_int = 1;
 const MAP_UPDATE_ELEM: c_int = 2;
 const PROG_LOAD: c_int = 5;
+const BTF_LOAD: c_int = 18;
 const PROG_TEST_RUN: c_int = 10;
 const LINK_CREATE: c_int = 28;
 const LINK_UPDATE: c_int = 29;
@@ -146,28 +147,26 @@ impl Map {
         Ok(value)
     }
 
-    /// The length of a value in bytes.
-    pub(crate) const fn value_len(&self) -> usize {
-        self.value_len
-    }
-
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.descriptor)
+        self.descriptor.as_fd()
     }
 }
 
 impl Program {
     /// Loads a classifier. Its references must be resolved. If the kernel rejects it, it is loaded
     /// again with the log of the verifier.
-    pub(crate) fn load(instructions: &[Instruction]) -> Result<Self, LoadError> {
-        match Self::try_load(instructions, &mut []) {
+    pub(crate) fn load(
+        instructions: &[Instruction],
+        functions: &[(usize, FunctionKind)],
+    ) -> Result<Self, LoadError> {
+        match Self::try_load(instructions, functions, &mut []) {
             Ok(program) => Ok(program),
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
                 Err(LoadError { error, log: String::new() })
             }
             Err(_) => {
                 let mut log = vec![0_u8; LOG_LEN];
-                Self::try_load(instructions, &mut log).map_err(|error| {
+                Self::try_load(instructions, functions, &mut log).map_err(|error| {
                     let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
                     log.truncate(end);
                     LoadError { error, log: String::from_utf8_lossy(&log).into_owned() }
@@ -188,6 +187,26 @@ impl Program {
         Ok(u32::try_from(attributes[0] >> 32).unwrap_or_default())
     }
 
+    /// Runs the program on a frame with a mark, and returns its result and the frame after it.
+    #[cfg(test)]
+    pub(crate) fn test_run_with_mark(&self, frame: &[u8], mark: u32) -> io::Result<(u32, Vec<u8>)> {
+        let mut output = vec![0_u8; frame.len() + 256];
+        // The length and the mark are the first fields of `struct __sk_buff`.
+        let context = [0, 0, mark, 0];
+        let mut attributes = Attributes::default();
+        attributes[0] = word(self.descriptor());
+        attributes[1] = long(frame.len()) | long(output.len()) << 32;
+        attributes[2] = address(frame);
+        attributes[3] = u64::try_from(output.as_mut_ptr().addr()).unwrap_or_default();
+        attributes[5] = long(size_of_val(&context));
+        attributes[6] = address(&context);
+        // SAFETY: the kernel reads the stated lengths of the frame and of the context, and writes
+        // at most the stated length to `output`.
+        unsafe { bpf(PROG_TEST_RUN, &mut attributes) }?;
+        output.truncate(usize::try_from(attributes[1] >> 32).unwrap_or_default());
+        Ok((u32::try_from(attributes[0] >> 32).unwrap_or_default(), output))
+    }
+
     /// Attaches the program to a hook of a device, before all other programs there.
     pub(crate) fn attach(&self, device_index: u32, hook: Hook) -> io::Result<Link> {
         let attach_type: u64 = match hook {
@@ -202,10 +221,19 @@ impl Program {
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.0)
+        self.0.as_fd()
     }
 
-    fn try_load(instructions: &[Instruction], log: &mut [u8]) -> io::Result<Self> {
+    fn try_load(
+        instructions: &[Instruction],
+        functions: &[(usize, FunctionKind)],
+        log: &mut [u8],
+    ) -> io::Result<Self> {
+        let types = if functions.is_empty() { None } else { Some(load_types()?) };
+        let places = functions
+            .iter()
+            .map(|(place, kind)| u32::try_from(*place).map(|place| [place, kind.type_id()]));
+        let places: Vec<[u32; 2]> = places.collect::<Result<_, _>>().map_err(io::Error::other)?;
         let mut attributes = Attributes::default();
         attributes[0] = CLASSIFIER | long(instructions.len()) << 32;
         attributes[1] = address(instructions);
@@ -214,9 +242,14 @@ impl Program {
             attributes[3] = 1 | long(log.len()) << 32;
             attributes[4] = u64::try_from(log.as_mut_ptr().addr()).unwrap_or_default();
         }
+        if let Some(types) = &types {
+            attributes[9] = word(types.as_fd()) | long(size_of::<[u32; 2]>()) << 32;
+            attributes[10] = address(&places);
+            attributes[11] = long(places.len());
+        }
         // SAFETY: the kernel reads the stated number of instructions of eight bytes each
-        // (`Instruction` is `repr(C)` with this size) and the license up to its zero byte, and
-        // writes at most the stated length to the log.
+        // (`Instruction` is `repr(C)` with this size), the license up to its zero byte, and the
+        // stated number of places of functions, and writes at most the stated length to the log.
         Ok(Self(owned(unsafe { bpf(PROG_LOAD, &mut attributes) }?)?))
     }
 }
@@ -225,10 +258,20 @@ impl Link {
     /// Replaces the program. Each packet is processed by the old or by the new one.
     pub(crate) fn update(&self, program: &Program) -> io::Result<()> {
         let mut attributes = Attributes::default();
-        attributes[0] = word(std::os::fd::AsFd::as_fd(&self.0)) | word(program.descriptor()) << 32;
+        attributes[0] = word(self.0.as_fd()) | word(program.descriptor()) << 32;
         // SAFETY: the command reads no address.
         unsafe { bpf(LINK_UPDATE, &mut attributes) }.map(drop)
     }
+}
+
+/// Loads the type information of the functions of programs.
+fn load_types() -> io::Result<OwnedFd> {
+    let types = type_information();
+    let mut attributes = Attributes::default();
+    attributes[0] = address(&types);
+    attributes[2] = long(types.len());
+    // SAFETY: the kernel reads the stated length of the type information, and there is no log.
+    owned(unsafe { bpf(BTF_LOAD, &mut attributes) }?)
 }
 
 /// The number of processors that the kernel has values for: one more than the last one in

@@ -7,7 +7,6 @@
 #![expect(unsafe_code, reason = "the only folder with unsafe code")]
 
 #[cfg(feature = "live")]
-#[expect(dead_code, reason = "the kernel tier is being built")]
 pub(crate) mod bpf;
 #[cfg(feature = "live")]
 pub(crate) mod capability;
