@@ -8,7 +8,7 @@ use clap::Args;
 use super::terminal;
 use crate::control::config::Format;
 use crate::io::record::OutputFile;
-use crate::io::sandbox::{Enforcement, NetworkAccess, Sandbox, parent_folder};
+use crate::io::sandbox::{Enforcement, KernelTier, NetworkAccess, Sandbox, parent_folder};
 
 /// Files of the host that `run` and `replay --send` read while they run: memory size, limits of the
 /// memory cgroup, network devices and their settings, and the machine id from which device ids are
@@ -101,6 +101,7 @@ impl SandboxFlags {
             sandbox.allow_remove_folders_in(parent_folder(directory));
         }
         files.ports.iter().for_each(|port| sandbox.allow_listen(*port));
+        sandbox.set_kernel_tier(files.kernel_tier);
         Some(sandbox)
     }
 }
@@ -120,6 +121,8 @@ pub(super) struct RunFiles<'a> {
     /// The same directory, if it was created for the file and is removed with it.
     pub(super) temporary_directory: Option<&'a Path>,
     pub(super) ports: Vec<u16>,
+    /// Whether the run may use the kernel tier.
+    pub(super) kernel_tier: KernelTier,
 }
 
 /// Reports the parts of the sandbox that the kernel does not enforce.

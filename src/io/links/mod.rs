@@ -1,4 +1,5 @@
-//! Queries the kernel for its network interfaces, their changes, routes, neighbours and offloads.
+//! Queries the kernel for its network interfaces, their changes, routes, neighbours and offloads,
+//! and creates the devices of the kernel tier.
 //!
 //! What belongs here: requests to the kernel (rtnetlink, ethtool) and its responses as plain
 //! values. What does not belong here: sockets that carry frames, and decisions based on a response.
@@ -18,6 +19,7 @@ mod namespace_thread;
 mod neighbour;
 mod netlink;
 mod offloads;
+mod pad;
 mod route;
 mod route_watch;
 
@@ -26,7 +28,8 @@ pub use link::Link;
 pub use link_watch::{LinkEvent, LinkWatch};
 pub use list::{link_by_index, link_by_name, links};
 pub use namespace_thread::NamespaceThread;
-pub use neighbour::{Neighbour, neighbour};
+pub use neighbour::{Neighbour, neighbour, resolve_neighbour};
 pub use offloads::{Offloads, offloads};
+pub use pad::Pad;
 pub use route::{Route, RouteKey, route_to};
 pub use route_watch::RouteWatch;

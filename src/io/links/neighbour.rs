@@ -1,9 +1,9 @@
-//! The Ethernet address of a neighbour (`RTM_GETNEIGH`).
+//! The Ethernet address of a neighbour (`RTM_GETNEIGH`), and its resolution (`RTM_NEWNEIGH`).
 
 use std::io;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NlasIterator, parse_mac};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NlasIterator, parse_mac};
 
 use super::list::with_context;
 use super::netlink::{NetlinkClient, NetlinkRequest};
@@ -16,6 +16,9 @@ const NUD_STALE: u16 = 0x04;
 const NUD_DELAY: u16 = 0x08;
 const NUD_PROBE: u16 = 0x10;
 const NUD_PERMANENT: u16 = 0x80;
+
+/// `NTF_USE` of linux/neighbour.h: the neighbour is used as if a packet was sent to it.
+const NTF_USE: u8 = 0x01;
 
 /// A neighbour whose Ethernet address the kernel knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +35,7 @@ pub struct Neighbour {
 /// # Errors
 /// The kernel does not respond.
 pub fn neighbour(device_index: u32, address: IpAddr) -> io::Result<Option<Neighbour>> {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let mut fixed = [0; 12];
-    if let Some([first, _, _, _, index @ .., _, _, _, _]) = fixed.first_chunk_mut::<12>() {
-        *first = u8::try_from(family).unwrap_or_default();
-        index.copy_from_slice(&device_index.to_ne_bytes());
-    }
-    let request = NetlinkRequest::new(libc::RTM_GETNEIGH, 0, &fixed)
+    let request = NetlinkRequest::new(libc::RTM_GETNEIGH, 0, &header(device_index, address, 0))
         .with_attribute(libc::NDA_DST, &octets(address));
     let mut found = None;
     let answered = NetlinkClient::open()?
@@ -51,6 +48,29 @@ pub fn neighbour(device_index: u32, address: IpAddr) -> io::Result<Option<Neighb
         }
         Err(error) => Err(with_context(&format!("cannot look up the neighbour {address}"), &error)),
     }
+}
+
+/// Makes the kernel resolve the Ethernet address of `address`, or verify it if it is stale, as if a
+/// packet was sent to it. Returns before the neighbour answers. Does nothing if the address is known
+/// and was verified recently.
+///
+/// # Errors
+/// There is no device with this index, it is not up, or the process lacks `CAP_NET_ADMIN`.
+pub fn resolve_neighbour(device_index: u32, address: IpAddr) -> io::Result<()> {
+    let header = header(device_index, address, NTF_USE);
+    let request = NetlinkRequest::new(libc::RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK, &header)
+        .with_attribute(libc::NDA_DST, &octets(address));
+    match NetlinkClient::open()?.request(&request, |_| {}) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(with_context(&format!("cannot resolve the neighbour {address}"), &error)),
+    }
+}
+
+/// The fixed part of a request, with the state `NUD_NONE`.
+fn header(device_index: u32, address: IpAddr, flags: u8) -> [u8; 12] {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let [i0, i1, i2, i3] = device_index.to_ne_bytes();
+    [u8::try_from(family).unwrap_or_default(), 0, 0, 0, i0, i1, i2, i3, 0, 0, flags, 0]
 }
 
 /// ```text
@@ -71,8 +91,14 @@ fn parse_neighbour(payload: &[u8]) -> Option<Neighbour> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+    use std::{fs, thread};
+
+    use super::super::link_by_name;
     use super::super::netlink::messages;
     use super::*;
+    use crate::io::sys::namespace::run_in_new_network_namespace;
 
     fn message(state: u16) -> NetlinkRequest {
         let [low, high] = state.to_ne_bytes();
@@ -98,6 +124,45 @@ mod tests {
                 "{state}"
             );
         }
+    }
+
+    fn succeeds(command: &str) -> bool {
+        let mut words = command.split(' ');
+        let program = words.next().unwrap();
+        Command::new(program).args(words).status().is_ok_and(|status| status.success())
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "waits for the answer of a neighbour")]
+    fn a_neighbour_is_resolved_before_a_packet_is_sent() {
+        run_in_new_network_namespace(|| {
+            if !succeeds("ip link add va type veth peer name vb") {
+                eprintln!("NOT RUN: creating veth devices needs `ip`");
+                return;
+            }
+            for command in [
+                "ip address add 10.0.0.1/24 dev va",
+                "ip address add 10.0.0.2/24 dev vb",
+                "ip link set vb up",
+                "ip link set va up",
+            ] {
+                assert!(succeeds(command), "{command}");
+            }
+            // Both ends are in one namespace, so a request comes from a local address.
+            fs::write("/proc/sys/net/ipv4/conf/vb/accept_local", "1").unwrap();
+            let [va, vb] = ["va", "vb"].map(|name| link_by_name(name).unwrap().unwrap());
+            let address = IpAddr::from([10, 0, 0, 2]);
+            assert_eq!(neighbour(va.index, address).unwrap(), None);
+            resolve_neighbour(va.index, address).unwrap();
+            let found = (0..500).find_map(|_| {
+                thread::sleep(Duration::from_millis(10));
+                neighbour(va.index, address).unwrap()
+            });
+            assert_eq!(found.map(|found| found.mac), vb.mac);
+            resolve_neighbour(va.index, address).unwrap();
+            let error = resolve_neighbour(va.index + vb.index, address).unwrap_err();
+            assert!(error.to_string().starts_with("cannot resolve the neighbour 10.0.0.2: "));
+        });
     }
 
     #[test]

@@ -62,18 +62,20 @@ pub(super) struct NetlinkRequest {
 }
 
 impl NetlinkRequest {
-    /// A request of the type `kind`, one of `RTM_GET*`.
+    /// A request of the type `kind`, one of `RTM_*`.
     pub(super) fn new(kind: u16, flags: u16, fixed: &[u8]) -> Self {
         Self { kind, flags: flags | NLM_F_REQUEST, body: fixed.to_vec() }
     }
 
     /// The request with one more attribute.
     pub(super) fn with_attribute(mut self, attribute: u16, value: &[u8]) -> Self {
-        let attribute = DefaultNla::new(attribute, value.to_vec());
-        let mut bytes = vec![0; attribute.buffer_len()];
-        attribute.emit(&mut bytes);
-        self.body.extend(bytes);
+        append_attribute(&mut self.body, attribute, value);
         self
+    }
+
+    /// The request with one more attribute, which contains attributes.
+    pub(super) fn with_attributes(self, attribute: u16, nested: &Attributes) -> Self {
+        self.with_attribute(attribute, &nested.bytes)
     }
 
     /// The encoded message, with its sequence number in the header.
@@ -88,6 +90,37 @@ impl NetlinkRequest {
         bytes.extend(&self.body);
         bytes
     }
+}
+
+/// The attributes in an attribute, or in the fixed part of a structure that has attributes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Attributes {
+    bytes: Vec<u8>,
+}
+
+impl Attributes {
+    /// Attributes that follow a structure, whose length is a multiple of four.
+    pub(super) fn after(fixed: &[u8]) -> Self {
+        Self { bytes: fixed.to_vec() }
+    }
+
+    /// The attributes with one more.
+    pub(super) fn with(mut self, attribute: u16, value: &[u8]) -> Self {
+        append_attribute(&mut self.bytes, attribute, value);
+        self
+    }
+
+    /// The attributes with one more, which contains attributes.
+    pub(super) fn with_nested(self, attribute: u16, nested: &Self) -> Self {
+        self.with(attribute, &nested.bytes)
+    }
+}
+
+fn append_attribute(bytes: &mut Vec<u8>, attribute: u16, value: &[u8]) {
+    let attribute = DefaultNla::new(attribute, value.to_vec());
+    let start = bytes.len();
+    bytes.resize(start + attribute.buffer_len(), 0);
+    attribute.emit(bytes.get_mut(start..).unwrap_or_default());
 }
 
 /// A socket that sends requests.
@@ -129,6 +162,12 @@ impl NetlinkClient {
                 }
             }
         }
+    }
+}
+
+impl AsFd for NetlinkClient {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -202,6 +241,15 @@ mod tests {
         assert_eq!(read.len(), 1);
         assert_eq!((read[0].kind, read[0].flags, read[0].sequence), (18, 3, 9));
         assert_eq!(read[0].payload, &bytes[16..]);
+    }
+
+    #[test]
+    fn nested_attributes_are_encoded_with_their_lengths() {
+        let inner = Attributes::default().with(1, &[7]);
+        let outer = Attributes::after(&[5; 4]).with_nested(2, &inner);
+        let bytes = NetlinkRequest::new(16, 0, &[]).with_attributes(18, &outer).bytes(1);
+        let expected = [20, 0, 18, 0, 5, 5, 5, 5, 12, 0, 2, 0, 5, 0, 1, 0, 7, 0, 0, 0];
+        assert_eq!(bytes[16..], expected);
     }
 
     #[test]

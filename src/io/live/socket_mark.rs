@@ -1,11 +1,10 @@
 //! Reserves a mark (`SO_MARK`) that no other mirror in the network namespace uses.
 //!
-//! The kernel filter recognises copies of this process by their mark. A mark is reserved by binding
-//! an abstract UNIX socket (unix(7)) whose name contains the mark. Such a name belongs to one
-//! network namespace, as marks do, and the kernel frees it when the process ends for any reason.
+//! The kernel filter recognises copies of this process by their mark. A mark is reserved by a name
+//! that contains the mark. Such a name belongs to one network namespace, as marks do, and the kernel
+//! frees it when the process ends for any reason.
 
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use crate::io::reserved_name::ReservedName;
 
 /// Number of available marks: those of [`mark_of`].
 const MARKS: u32 = 0x3ff;
@@ -18,8 +17,7 @@ const MAX_ATTEMPTS: u32 = 64;
 #[derive(Debug)]
 pub struct SocketMark {
     mark: u32,
-    /// The open socket that holds the reservation.
-    reservation: Option<UnixDatagram>,
+    reservation: Option<ReservedName>,
 }
 
 impl SocketMark {
@@ -58,10 +56,8 @@ const fn mark_of(number: u32) -> u32 {
     number & 0xff | (number & 0x300) << 4
 }
 
-fn reserve(mark: u32) -> Option<UnixDatagram> {
-    let name = format!("traffic-mirror/mark/{mark:#x}");
-    let address = SocketAddr::from_abstract_name(name).ok()?;
-    UnixDatagram::bind_addr(&address).ok()
+fn reserve(mark: u32) -> Option<ReservedName> {
+    ReservedName::reserve(&format!("mark/{mark:#x}"))
 }
 
 #[cfg(test)]

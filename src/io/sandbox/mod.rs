@@ -13,7 +13,7 @@ mod syscalls;
 
 use std::path::Path;
 
-pub use rights::{NetworkAccess, Sandbox};
+pub use rights::{KernelTier, NetworkAccess, Sandbox};
 
 /// The restrictions that are enforced. An error says why one is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Sandbox {
     pub fn enter(&self) -> Enforcement {
         // The system call filter is applied second, because it rejects the calls of Landlock.
         let filesystem = filesystem::restrict(self);
-        Enforcement { filesystem, syscalls: syscalls::restrict(self.network) }
+        Enforcement { filesystem, syscalls: syscalls::restrict(self.network, self.kernel_tier) }
     }
 }
 

@@ -14,6 +14,16 @@ pub enum NetworkAccess {
     Serve,
 }
 
+/// Whether eBPF programs can be loaded and attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KernelTier {
+    /// The call bpf(2) is denied.
+    #[default]
+    Denied,
+    /// The commands of bpf(2) that the kernel tier uses are permitted.
+    Allowed,
+}
+
 /// The rights that remain after entering the sandbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sandbox {
@@ -29,6 +39,8 @@ pub struct Sandbox {
     pub(super) parents: Vec<PathBuf>,
     /// TCP ports that may be listened on.
     pub(super) ports: Vec<u16>,
+    /// The permitted use of bpf(2).
+    pub(super) kernel_tier: KernelTier,
 }
 
 impl Sandbox {
@@ -61,5 +73,15 @@ impl Sandbox {
     /// Permits listening on a TCP port; 0 is any free port.
     pub fn allow_listen(&mut self, port: u16) {
         self.ports.push(port);
+    }
+
+    /// Permits what the kernel tier needs after the start: bpf(2), the type information of the
+    /// kernel, and the number of possible processors. `Denied` changes nothing.
+    pub fn set_kernel_tier(&mut self, kernel_tier: KernelTier) {
+        self.kernel_tier = kernel_tier;
+        if kernel_tier == KernelTier::Allowed {
+            self.allow_read("/sys/kernel/btf/vmlinux");
+            self.allow_read("/sys/devices/system/cpu/possible");
+        }
     }
 }

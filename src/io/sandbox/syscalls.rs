@@ -15,7 +15,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch,
 };
 
-use super::rights::NetworkAccess;
+use super::rights::{KernelTier, NetworkAccess};
 
 /// The calls that every task needs.
 const ALWAYS_ALLOWED: &[i64] = &[
@@ -177,16 +177,27 @@ const ADDRESS_FAMILIES: [libc::c_int; 5] =
 /// terminal. They are denied.
 const TERMINAL_INPUT_REQUESTS: [u64; 2] = [0x5412, 0x541c];
 
+/// The permitted commands of bpf(2): BPF_MAP_CREATE, BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM,
+/// BPF_PROG_LOAD, BPF_PROG_TEST_RUN, BPF_OBJ_GET_INFO_BY_FD, BPF_BTF_LOAD, BPF_LINK_CREATE and
+/// BPF_LINK_UPDATE.
+const BPF_COMMANDS: [u64; 9] = [0, 1, 2, 5, 10, 15, 18, 28, 29];
+
 /// Restricts the calling thread.
-pub(super) fn restrict(network: NetworkAccess) -> Result<(), String> {
-    let program = program(network).map_err(|error| format!("seccomp: {error}"))?;
+pub(super) fn restrict(network: NetworkAccess, tier: KernelTier) -> Result<(), String> {
+    let program = program(network, tier).map_err(|error| format!("seccomp: {error}"))?;
     seccompiler::apply_filter(&program).map_err(|error| format!("seccomp: {error}"))
 }
 
-fn program(network: NetworkAccess) -> Result<BpfProgram, BackendError> {
+fn program(network: NetworkAccess, tier: KernelTier) -> Result<BpfProgram, BackendError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     let unknown = SeccompAction::Errno(u32::from_ne_bytes(libc::ENOSYS.to_ne_bytes()));
-    SeccompFilter::new(rules(network)?, unknown, SeccompAction::Allow, architecture)?.try_into()
+    let mut rules = rules(network)?;
+    if tier == KernelTier::Allowed {
+        let commands = BPF_COMMANDS.map(|command| (0, SeccompCmpOp::Eq, command));
+        let commands = commands.map(|one| rule([condition(one)]));
+        rules.insert(libc::SYS_bpf, commands.into_iter().collect::<Result<_, _>>()?);
+    }
+    SeccompFilter::new(rules, unknown, SeccompAction::Allow, architecture)?.try_into()
 }
 
 fn rules(network: NetworkAccess) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {

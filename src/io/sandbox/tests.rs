@@ -11,6 +11,9 @@ use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::*;
+use crate::io::links::{Pad, links};
+use crate::io::sys::bpf::{Map, MapKind};
+use crate::io::sys::namespace::run_in_new_network_namespace;
 
 /// Whether this kernel enforces both restrictions; prints a line if it does not.
 fn can_enforce() -> bool {
@@ -188,6 +191,49 @@ fn programs_and_namespaces_are_blocked() {
         assert_eq!(errno(File::open("/proc/self/mem").map(drop)), None, "reading is granted");
         let refused = rustix::process::test_kill_process(rustix::process::getppid().unwrap());
         assert_eq!(refused.unwrap_err(), Errno::NOSYS);
+    });
+}
+
+/// Creates a map, the first call of the kernel tier.
+fn create_map() -> Option<i32> {
+    errno(Map::create(MapKind::Array, 8, 1))
+}
+
+#[test]
+fn bpf_is_blocked_unless_the_kernel_tier_is_allowed() {
+    if !can_enforce() {
+        return;
+    }
+    let before = create_map();
+    run_sandboxed(Sandbox::new(NetworkAccess::Serve), || {
+        assert_eq!(create_map(), Some(libc::ENOSYS));
+        let denied = File::open("/sys/devices/system/cpu/possible").unwrap_err();
+        assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+    });
+    let mut sandbox = Sandbox::new(NetworkAccess::Serve);
+    sandbox.set_kernel_tier(KernelTier::Allowed);
+    run_sandboxed(sandbox, move || {
+        // Without CAP_BPF, the kernel may refuse the call with another error.
+        assert_eq!(create_map(), before);
+        for path in ["/sys/devices/system/cpu/possible", "/sys/kernel/btf/vmlinux"] {
+            let error = File::open(path).err().map(|error| error.kind());
+            assert!(matches!(error, None | Some(ErrorKind::NotFound)), "{path}: {error:?}");
+        }
+        assert!(fs::read("/sys/devices/system/cpu/online").is_err());
+    });
+}
+
+#[test]
+fn the_kernel_tier_can_create_and_remove_its_devices_in_the_sandbox() {
+    if !can_enforce() {
+        return;
+    }
+    run_in_new_network_namespace(|| {
+        let mut sandbox = Sandbox::new(NetworkAccess::Serve);
+        sandbox.set_kernel_tier(KernelTier::Allowed);
+        assert_eq!(sandbox.enter().syscalls, Ok(()));
+        drop(Pad::create(0x3f).unwrap());
+        assert_eq!(links().unwrap().len(), 1);
     });
 }
 

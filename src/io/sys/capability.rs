@@ -22,6 +22,23 @@ pub(crate) fn effective_names() -> Vec<String> {
     effective().iter_names().map(|(name, _)| format!("CAP_{name}")).collect()
 }
 
+/// The capabilities that the kernel tier needs and the calling thread lacks.
+pub(crate) fn missing_capabilities() -> Vec<&'static str> {
+    missing(effective())
+}
+
+/// CAP_SYS_ADMIN implies CAP_BPF and CAP_PERFMON (capabilities(7)).
+fn missing(effective: CapabilitySet) -> Vec<&'static str> {
+    let admin = CapabilitySet::SYS_ADMIN;
+    let needed = [
+        ("CAP_BPF", CapabilitySet::BPF | admin),
+        ("CAP_NET_ADMIN", CapabilitySet::NET_ADMIN),
+        ("CAP_PERFMON", CapabilitySet::PERFMON | admin),
+    ];
+    let missing = needed.iter().filter(|(_, any)| !effective.intersects(*any));
+    missing.map(|(name, _)| *name).collect()
+}
+
 fn effective() -> CapabilitySet {
     capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective)
 }
@@ -35,5 +52,14 @@ mod tests {
         let names = effective_names();
         let named = names.iter().any(|name| name == "CAP_NET_RAW");
         assert_eq!(named, effective().contains(CapabilitySet::NET_RAW));
+    }
+
+    #[test]
+    fn sys_admin_implies_all_but_net_admin() {
+        let none = CapabilitySet::empty();
+        assert_eq!(missing(none), ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"]);
+        assert_eq!(missing(CapabilitySet::SYS_ADMIN), ["CAP_NET_ADMIN"]);
+        assert!(missing(CapabilitySet::all()).is_empty());
+        assert_eq!(missing_capabilities(), missing(effective()));
     }
 }

@@ -1,4 +1,4 @@
-//! Reads which features of a network interface are active (`SIOCETHTOOL`).
+//! Reads and switches off features of a network interface (`SIOCETHTOOL`).
 
 use std::ffi::c_char;
 use std::io;
@@ -10,6 +10,7 @@ use libc::ifreq;
 const GET_STRINGS: u32 = 0x1b;
 const GET_STRING_SET_LEN: u32 = 0x37;
 const GET_FEATURES: u32 = 0x3a;
+const SET_FEATURES: u32 = 0x3b;
 
 /// The set of strings that are the names of features (`ETH_SS_FEATURES`).
 const FEATURE_NAMES: u32 = 4;
@@ -29,6 +30,28 @@ pub(crate) fn features(socket: BorrowedFd<'_>, device: &str) -> io::Result<Vec<(
     let is_on =
         (0..count).map(|bit| active.get(bit / 32).is_some_and(|word| word >> (bit % 32) & 1 == 1));
     Ok(names.into_iter().zip(is_on).filter(|(name, _)| !name.is_empty()).collect())
+}
+
+/// Switches off the features whose names are selected, and returns those that are still active: the
+/// device or its driver cannot do without them.
+pub(crate) fn disable_features(
+    socket: BorrowedFd<'_>,
+    device: &str,
+    is_selected: impl Fn(&str) -> bool,
+) -> io::Result<Vec<String>> {
+    let mut request = EthtoolRequest { socket, device: interface_request(device)? };
+    let count = request.feature_count()?;
+    let mut selected = vec![0_u32; count.div_ceil(32)];
+    for (bit, name) in request.feature_names(count)?.iter().enumerate() {
+        if is_selected(name)
+            && let Some(word) = selected.get_mut(bit / 32)
+        {
+            *word |= 1 << (bit % 32);
+        }
+    }
+    request.disable(&selected)?;
+    let active = features(socket, device)?.into_iter();
+    Ok(active.filter(|(name, is_on)| *is_on && is_selected(name)).map(|(name, _)| name).collect())
 }
 
 fn interface_request(device: &str) -> io::Result<ifreq> {
@@ -104,6 +127,20 @@ impl EthtoolRequest<'_> {
         unsafe { self.call(&mut words)? };
         let blocks = words.get(2..).unwrap_or_default().chunks_exact(4);
         Ok(blocks.filter_map(|block| block.get(2).copied()).collect())
+    }
+
+    /// Switches off the features whose bits are set, 32 in each word. Features that cannot be changed
+    /// keep their state.
+    ///
+    /// ```text
+    /// | command | count of blocks | to be changed, new state | ...
+    /// ```
+    fn disable(&mut self, selected: &[u32]) -> io::Result<()> {
+        let mut words = vec![SET_FEATURES, u32::try_from(selected.len()).unwrap_or_default()];
+        words.extend(selected.iter().flat_map(|word| [*word, 0]));
+        // SAFETY: the kernel writes nothing, and reads two words and as many blocks as the second
+        // of them says, which follow.
+        unsafe { self.call(&mut words) }
     }
 
     /// Sends the command in the first word. The kernel writes its response into `words`.

@@ -57,6 +57,24 @@ fn enter_error(name: &str, path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot enter the network namespace `{name}`: {why}"))
 }
 
+/// Runs a test on a new thread in a new network namespace, which has only the device `lo`. Prints a
+/// line and does nothing if the process may not create one.
+#[cfg(test)]
+pub(crate) fn run_in_new_network_namespace(test: impl FnOnce() + Send + 'static) {
+    let work = || {
+        // SAFETY: this changes only the network namespace of this thread, on which no memory of the
+        // process depends.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } == 0 {
+            test();
+        } else {
+            eprintln!("NOT RUN: creating a network namespace needs CAP_SYS_ADMIN");
+        }
+    };
+    if let Err(panic) = std::thread::spawn(work).join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
