@@ -12,6 +12,8 @@ mod compile;
 pub mod config;
 mod derived_ids;
 mod interface_tables;
+#[cfg(feature = "live")]
+mod kernel_fit;
 mod nearest;
 mod registry;
 pub mod render;
@@ -19,4 +21,6 @@ pub mod vpc;
 
 pub use compile::{CompileOptions, compile, recompile, with_network_ids};
 pub use interface_tables::{FullyCompiledTables, InterfaceTable, InterfaceTables, TableUpdate};
+#[cfg(feature = "live")]
+pub use kernel_fit::kernel_fit;
 pub use registry::Registry;

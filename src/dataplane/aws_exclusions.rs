@@ -9,26 +9,26 @@ use std::net::IpAddr;
 use super::flow_key::{FlowKey, Ipv4Key};
 use crate::model::Settings;
 
-const DNS: u16 = 53;
+pub(super) const DNS: u16 = 53;
 /// The first of two ports: 67 and 68.
-const DHCP: u16 = 67;
+pub(super) const DHCP: u16 = 67;
 /// The first of two ports: 546 and 547.
-const DHCPV6: u16 = 546;
-const WINDOWS_ACTIVATION: u16 = 1688;
-const TCP: u16 = 6;
-const UDP: u16 = 17;
+pub(super) const DHCPV6: u16 = 546;
+pub(super) const WINDOWS_ACTIVATION: u16 = 1688;
+pub(super) const TCP: u16 = 6;
+pub(super) const UDP: u16 = 17;
 
-const LINK_LOCAL_SERVICES: [u8; 3] = [169, 254, 169];
-const METADATA: u8 = 254;
-const RESOLVER: u8 = 253;
-const TIME: u8 = 123;
-const ACTIVATION: [u8; 2] = [250, 251];
+pub(super) const LINK_LOCAL_SERVICES: [u8; 3] = [169, 254, 169];
+pub(super) const METADATA: u8 = 254;
+pub(super) const RESOLVER: u8 = 253;
+pub(super) const TIME: u8 = 123;
+pub(super) const ACTIVATION: [u8; 2] = [250, 251];
 
 /// The first half of `fd00:ec2::`.
-const SERVICES_V6: [u8; 8] = [0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0];
-const METADATA_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x54];
-const RESOLVER_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x53];
-const TIME_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x01, 0x23];
+pub(super) const SERVICES_V6: [u8; 8] = [0xfd, 0x00, 0x0e, 0xc2, 0, 0, 0, 0];
+pub(super) const METADATA_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x54];
+pub(super) const RESOLVER_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x02, 0x53];
+pub(super) const TIME_V6: [u8; 8] = [0, 0, 0, 0, 0, 0, 0x01, 0x23];
 
 /// The AWS service that a packet belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

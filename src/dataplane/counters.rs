@@ -6,8 +6,12 @@ use std::sync::Arc;
 use super::encap::copy::{CopyRef, CopyState};
 use super::endpoints::DropCause;
 use super::index::SessionIndex;
+#[cfg(feature = "live")]
+use super::kernel::KernelCounts;
 use super::table::MirrorTable;
 use super::table_parts::CompiledSession;
+#[cfg(feature = "live")]
+use super::verdict::SessionMatch;
 use super::verdict::{AcceptedBy, NotMirrored};
 use crate::model::Direction;
 
@@ -182,6 +186,41 @@ impl Counters {
         }
     }
 
+    /// Adds what the programs of one direction counted. `accepted` has the session and the rule of
+    /// each accepted outcome; the counters and the programs have the same table.
+    #[cfg(feature = "live")]
+    pub fn add_kernel_counts(
+        &mut self,
+        direction: Direction,
+        counts: &KernelCounts,
+        accepted: &[SessionMatch],
+    ) {
+        let counted = counts.counted();
+        self.received += counted;
+        self.frames += counted;
+        let categories = self.not_mirrored.iter_mut().chain(&mut self.dropped);
+        let amounts = counts.not_mirrored.iter().chain(&counts.dropped);
+        categories.zip(amounts).for_each(|(own, amount)| *own += amount);
+        for (own, session) in self.sessions.iter_mut().zip(&counts.sessions) {
+            let [mirrored, mirrored_bytes, truncated, truncated_to_mtu, dropped] = *session;
+            own.add(&SessionCounters {
+                mirrored,
+                mirrored_bytes,
+                truncated,
+                truncated_to_mtu,
+                dropped,
+            });
+        }
+        let [mirrored, mirrored_bytes, skipped, skipped_bytes] = counts.direction;
+        let sum = DirectionCounters { mirrored, mirrored_bytes, skipped, skipped_bytes };
+        for_direction(&mut self.directions, direction).add(&sum);
+        for (matched, amount) in accepted.iter().zip(&counts.outcomes) {
+            if let Some(rule) = self.rule_counter(matched.session, matched.by) {
+                *rule += amount;
+            }
+        }
+    }
+
     /// Moves the counters to a new table; those of a session follow its id.
     pub(super) fn move_to_table(&mut self, from: &MirrorTable, to: &MirrorTable) {
         let ids = from.sessions().iter().map(|session| &session.id);
@@ -273,7 +312,7 @@ impl Counters {
                     session.truncated_to_mtu += u64::from(copy.state == CopyState::TruncatedToMtu);
                 }
             }
-            if let Some(rule) = self.rule_of(copy) {
+            if let Some(rule) = self.rule_counter(copy.session, copy.by) {
                 *rule += 1;
             }
             let sum = for_direction(&mut sums, copy.direction);
@@ -300,11 +339,11 @@ impl Counters {
     }
 
     #[inline]
-    fn rule_of(&mut self, copy: &CopyRef) -> Option<&mut u64> {
-        let start = self.rule_starts.get(copy.session.get())?;
-        let place = match copy.by {
+    fn rule_counter(&mut self, session: SessionIndex, by: AcceptedBy) -> Option<&mut u64> {
+        let start = self.rule_starts.get(session.get())?;
+        let place = match by {
             AcceptedBy::Rule(rule) => start + rule.get(),
-            AcceptedBy::AmazonDns => self.rules_end(copy.session).checked_sub(1)?,
+            AcceptedBy::AmazonDns => self.rules_end(session).checked_sub(1)?,
         };
         self.rules.get_mut(place)
     }

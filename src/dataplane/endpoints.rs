@@ -84,11 +84,13 @@ pub enum DropCause {
     TooManySegments,
     /// The target of the session has no address, or none that copies may be sent to.
     NoTargetAddress,
+    /// The interface moved to the other tier.
+    TierSwitch,
 }
 
 impl DropCause {
     /// Every cause, in the order of [`DropCause::index`].
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoBuffers,
         Self::MessageTooLong,
         Self::TargetRefused,
@@ -102,6 +104,7 @@ impl DropCause {
         Self::UnsupportedOffload,
         Self::TooManySegments,
         Self::NoTargetAddress,
+        Self::TierSwitch,
     ];
 
     /// Index in [`DropCause::ALL`].
@@ -122,6 +125,7 @@ impl DropCause {
             Self::UnsupportedOffload => 10,
             Self::TooManySegments => 11,
             Self::NoTargetAddress => 12,
+            Self::TierSwitch => 13,
         }
     }
 
@@ -142,6 +146,7 @@ impl DropCause {
             Self::UnsupportedOffload => "unsupported_offload",
             Self::TooManySegments => "too_many_segments",
             Self::NoTargetAddress => "no_target_address",
+            Self::TierSwitch => "tier_switch",
         }
     }
 }

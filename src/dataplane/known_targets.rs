@@ -43,6 +43,12 @@ impl KnownTargets {
         self.targets.iter().map(|(_, port)| *port)
     }
 
+    /// The addresses and ports of all targets, sorted.
+    #[cfg(feature = "live")]
+    pub(super) fn targets(&self) -> &[(IpAddr, u16)] {
+        &self.targets
+    }
+
     /// Whether these are the outer headers of a copy to one of the targets.
     pub(super) fn is_own_copy(&self, key: &FlowKey) -> bool {
         if key.protocol != UDP || !key.has_ports || key.source_port < FIRST_SOURCE_PORT {
@@ -77,6 +83,18 @@ impl TunnelPorts {
         if !ports.contains(&port) {
             ports.push(port);
         }
+    }
+
+    /// The ports of VXLAN.
+    #[cfg(feature = "live")]
+    pub(super) fn vxlan(&self) -> &[u16] {
+        &self.vxlan
+    }
+
+    /// The ports of GENEVE.
+    #[cfg(feature = "live")]
+    pub(super) fn geneve(&self) -> &[u16] {
+        &self.geneve
     }
 
     /// All ports.

@@ -80,6 +80,18 @@ impl LoopGuard {
         self.destination_bits != 0
     }
 
+    /// The bits of the suspect destination ports, by [`port_bit`].
+    #[cfg(feature = "live")]
+    pub(super) const fn destination_bits(&self) -> u64 {
+        self.destination_bits
+    }
+
+    /// The targets whose copies it recognises.
+    #[cfg(feature = "live")]
+    pub(super) const fn known(&self) -> &KnownTargets {
+        &self.known
+    }
+
     /// The reason why a suspect frame must not be mirrored; `None` if it may be mirrored.
     #[cold]
     #[inline(never)]

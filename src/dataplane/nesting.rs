@@ -217,4 +217,4 @@ fn in_icmp<'a>(bytes: &'a [u8], errors: &[u8], ether_type: u16) -> Option<Layer<
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::dataplane) mod tests;

@@ -111,7 +111,7 @@ impl MirrorTable {
 
     /// The loop guard of the table.
     #[must_use]
-    pub fn loop_guard(&self) -> &LoopGuard {
+    pub fn loop_guard(&self) -> &Arc<LoopGuard> {
         &self.guard
     }
 

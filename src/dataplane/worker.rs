@@ -138,6 +138,12 @@ impl Worker {
         &self.counters
     }
 
+    /// The counters, to which counts of programs in the kernel are added.
+    #[must_use]
+    pub const fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
     /// The current table.
     #[must_use]
     pub const fn table(&self) -> &Arc<MirrorTable> {

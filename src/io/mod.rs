@@ -10,6 +10,8 @@ pub mod capture;
 pub mod clock;
 pub mod impair;
 #[cfg(feature = "live")]
+pub mod kernel;
+#[cfg(feature = "live")]
 pub mod links;
 #[cfg(feature = "live")]
 pub mod live;
@@ -27,6 +29,8 @@ pub(crate) mod random;
 pub mod receive;
 pub mod record;
 pub mod repair;
+#[cfg(feature = "live")]
+mod reserved_name;
 #[cfg(feature = "live")]
 pub mod sandbox;
 #[cfg(feature = "live")]

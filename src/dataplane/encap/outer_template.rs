@@ -46,7 +46,7 @@ impl OuterTemplate {
 
     /// Whether copies are encapsulated in GENEVE.
     #[must_use]
-    pub(super) const fn is_in_geneve(&self) -> bool {
+    pub(in crate::dataplane) const fn is_in_geneve(&self) -> bool {
         self.gateway.is_some()
     }
 

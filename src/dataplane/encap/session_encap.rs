@@ -72,6 +72,19 @@ impl SessionEncap {
         }
     }
 
+    /// The templates, one for each address of the target.
+    #[cfg(feature = "live")]
+    pub(in crate::dataplane) fn templates(&self) -> impl Iterator<Item = &OuterTemplate> {
+        let further = self.further.iter().flat_map(|further| &further.templates);
+        std::iter::once(&self.outer).chain(further)
+    }
+
+    /// The index of the address of each slot; `None` if the target has one address.
+    #[cfg(feature = "live")]
+    pub(in crate::dataplane) fn slots(&self) -> Option<&[u8]> {
+        self.further.as_ref().map(|further| further.balancer.slots())
+    }
+
     /// The template for a flow, and the index of its destination address.
     #[inline(always)]
     pub(in crate::dataplane) fn template_for(&self, flow_tag: u16) -> (&OuterTemplate, usize) {

@@ -34,6 +34,12 @@ impl TargetBalancer {
         Self { by_slot: by_slot.collect() }
     }
 
+    /// The index of the address of each slot.
+    #[cfg(feature = "live")]
+    pub(super) fn slots(&self) -> &[u8] {
+        &self.by_slot
+    }
+
     /// Index of the address that receives the flow.
     #[inline]
     pub(super) fn address_index(&self, flow_tag: u16) -> usize {

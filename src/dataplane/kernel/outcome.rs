@@ -23,6 +23,12 @@ impl KernelOutcome {
     }
 }
 
+/// What a function returns for a frame that is not mirrored for this reason: one plus its index, so
+/// that zero means that there is no reason.
+pub(crate) fn reason_code(reason: NotMirrored) -> i32 {
+    i32::try_from(reason.index() + 1).unwrap_or_default()
+}
+
 /// The outcomes of the programs of one interface.
 #[derive(Debug, Clone, Default)]
 pub struct OutcomeList {

@@ -15,7 +15,7 @@ const NESTED: Option<NotMirrored> = Some(NotMirrored::NestedCopy);
 const TARGET: ([u8; 4], u16) = ([192, 0, 2, 10], 4_999);
 const GATEWAY: ([u8; 4], u16) = ([192, 0, 2, 11], 7_081);
 
-fn known_targets() -> [CompiledTarget; 2] {
+pub(in crate::dataplane) fn known_targets() -> [CompiledTarget; 2] {
     let entry = |end: ([u8; 4], u16), gateway_endpoint| CompiledTarget {
         id: TargetId::new("tmt-1").unwrap(),
         address: Some(end.into()),
@@ -96,12 +96,12 @@ fn packet(frame: &[u8]) -> &[u8] {
 }
 
 /// A UDP packet with 12 bytes of payload.
-fn plain() -> Vec<u8> {
+pub(in crate::dataplane) fn plain() -> Vec<u8> {
     ethernet(0x0800, &ipv4(17, &udp(5_000, 53, &[7; 12])))
 }
 
 /// Frames that contain one copy, in each kind of encapsulation.
-fn copies(frame: &[u8]) -> Vec<Vec<u8>> {
+pub(in crate::dataplane) fn copies(frame: &[u8]) -> Vec<Vec<u8>> {
     let body = udp(65_450, 4_789, &vxlan(frame));
     let mut with_options = ipv4(17, &body);
     with_options.splice(20..20, [1; 8]);
@@ -139,7 +139,7 @@ fn copies(frame: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// ICMP errors that quote a packet from its IP header on.
-fn errors(frame: &[u8]) -> Vec<Vec<u8>> {
+pub(in crate::dataplane) fn errors(frame: &[u8]) -> Vec<Vec<u8>> {
     let of = |kind: u8, quoted: &[u8]| [&[kind, 3, 0, 0, 0, 0, 0, 0], quoted].concat();
     let quoted = packet(frame);
     let four = [3, 4, 5, 11, 12].map(|kind| ethernet(0x0800, &ipv4(1, &of(kind, quoted))));

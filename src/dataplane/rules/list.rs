@@ -14,29 +14,29 @@ pub(super) const NO_MATCH: u32 = u32::MAX;
 
 /// A rule of a session. The session counts from 0 at the first filter of the rule set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RulePosition {
-    pub(super) session: SessionIndex,
-    pub(super) rule: RuleIndex,
+pub(in crate::dataplane) struct RulePosition {
+    pub(in crate::dataplane) session: SessionIndex,
+    pub(in crate::dataplane) rule: RuleIndex,
 }
 
 /// A rule with its session.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ListedRule<'a> {
-    pub(super) rule: &'a FilterRule,
-    pub(super) position: RulePosition,
+pub(in crate::dataplane) struct ListedRule<'a> {
+    pub(in crate::dataplane) rule: &'a FilterRule,
+    pub(in crate::dataplane) position: RulePosition,
     /// The index in the list at which the rules of the next session begin.
     pub(super) session_end: u32,
 }
 
 impl ListedRule<'_> {
-    pub(super) fn accepts(&self) -> bool {
+    pub(in crate::dataplane) fn accepts(&self) -> bool {
         self.rule.action() == RuleAction::Accept
     }
 }
 
 /// All rules of all sessions.
 #[derive(Debug, Default)]
-pub(super) struct RuleList<'a> {
+pub(in crate::dataplane) struct RuleList<'a> {
     rules: Vec<ListedRule<'a>>,
 }
 
@@ -45,7 +45,11 @@ impl<'a> RuleList<'a> {
     ///
     /// Rejecting rules after the last accepting rule of their session are omitted: a packet that
     /// reaches them goes on to the next session whether they match or not.
-    pub(super) fn new(filters: &'a [Arc<Filter>], direction: Direction, is_ipv4: bool) -> Self {
+    pub(in crate::dataplane) fn new(
+        filters: &'a [Arc<Filter>],
+        direction: Direction,
+        is_ipv4: bool,
+    ) -> Self {
         let mut list = Self::default();
         for (session, filter) in SessionIndex::enumerate(filters) {
             list.add_session(session, rules_of(filter, direction, is_ipv4));
@@ -98,7 +102,7 @@ impl<'a> RuleList<'a> {
         self.rules.len()
     }
 
-    pub(super) fn rules(&self) -> &[ListedRule<'a>] {
+    pub(in crate::dataplane) fn rules(&self) -> &[ListedRule<'a>] {
         &self.rules
     }
 
@@ -126,7 +130,7 @@ impl<'a> RuleList<'a> {
 }
 
 /// The rules of one direction and address family, each with its index in the filter.
-pub(super) fn rules_of(
+pub(in crate::dataplane) fn rules_of(
     filter: &Filter,
     direction: Direction,
     is_ipv4: bool,

@@ -25,11 +25,16 @@ mod patch;
 use std::sync::Arc;
 
 pub use answer::Answer;
+#[cfg(feature = "live")]
+pub(super) use bit_vector::block_byte_range;
 use compiled::Compiled;
 use engine::Engine;
 pub use engine::EngineKind;
+pub(super) use list::RuleList;
+use list::RulePosition;
 pub(crate) use list::matches;
-use list::{RuleList, RulePosition};
+#[cfg(feature = "live")]
+pub(super) use list::rules_of;
 use patch::Patch;
 
 use super::flow_key::FlowKey;

@@ -17,6 +17,8 @@ pub struct SourceCounts {
     pub overtruncated: u64,
     /// Frames that were delivered to the data plane; each segment of a super-frame counts as one.
     pub delivered: u64,
+    /// Segments of super-frames among the delivered frames.
+    pub super_frame_segments: u64,
     /// Frames that the kernel queued in the ring and that were neither delivered nor counted, or
     /// that were delivered twice. Any value but zero is a bug of this program.
     pub unaccounted: u64,
@@ -35,6 +37,9 @@ impl SourceCounts {
             too_many_segments: self.too_many_segments.saturating_sub(earlier.too_many_segments),
             overtruncated: self.overtruncated.saturating_sub(earlier.overtruncated),
             delivered: self.delivered.saturating_sub(earlier.delivered),
+            super_frame_segments: self
+                .super_frame_segments
+                .saturating_sub(earlier.super_frame_segments),
             unaccounted: self.unaccounted.saturating_sub(earlier.unaccounted),
         }
     }
@@ -47,6 +52,7 @@ impl SourceCounts {
         self.too_many_segments += other.too_many_segments;
         self.overtruncated += other.overtruncated;
         self.delivered += other.delivered;
+        self.super_frame_segments += other.super_frame_segments;
         self.unaccounted += other.unaccounted;
     }
 

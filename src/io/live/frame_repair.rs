@@ -82,6 +82,8 @@ pub(super) struct FrameRepair {
     /// Number of truncated frames that needed the bytes that were cut off.
     overtruncated: u64,
     losses: RepairLosses,
+    /// Number of segments of super-frames that were collected.
+    super_frame_segments: u64,
 }
 
 impl FrameRepair {
@@ -104,6 +106,10 @@ impl FrameRepair {
     /// The frames that could not be delivered, since the start.
     pub(super) const fn losses(&self) -> RepairLosses {
         self.losses
+    }
+
+    pub(super) const fn super_frame_segments(&self) -> u64 {
+        self.super_frame_segments
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -215,6 +221,7 @@ impl FrameRepair {
             self.losses.header_errors += 1;
             return;
         };
+        self.super_frame_segments += 1;
         let len = segments.payload(index).len();
         let wire_len = segments.wire_len(index);
         self.frames.push(RepairedFrame {

@@ -43,7 +43,12 @@ pub fn open(index: u32, options: &RingOptions, wakers: &[Waker]) -> io::Result<V
 fn ring(index: i32, options: &RingOptions) -> io::Result<Ring> {
     let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
     resource::check_reserve(&socket)?;
-    filter::attach(&socket, &filter::exclude_own_copies(options.mark, filter::MAX_SNAPLEN))?;
+    let first_filter = if options.starts_closed {
+        filter::reject_all()
+    } else {
+        filter::exclude_own_copies(options.mark, filter::MAX_SNAPLEN)
+    };
+    filter::attach(&socket, &first_filter)?;
     if options.is_loopback {
         option::ignore_outgoing(socket.as_fd())?;
     }

@@ -20,6 +20,8 @@ pub struct RingOptions {
     pub mtu: u32,
     /// When the kernel drops frames that no session can mirror.
     pub kernel_filter: KernelFilter,
+    /// Whether no frame is captured before [`LiveSource::set_table`](super::LiveSource::set_table).
+    pub starts_closed: bool,
 }
 
 impl RingOptions {
@@ -40,6 +42,7 @@ impl Default for RingOptions {
             is_loopback: false,
             mtu: 0,
             kernel_filter: KernelFilter::Auto,
+            starts_closed: false,
         }
     }
 }

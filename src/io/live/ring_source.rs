@@ -96,6 +96,7 @@ impl RingSource {
             too_many_segments: losses.too_many_segments,
             overtruncated: self.filter_controller.state().overtruncated,
             delivered: self.frames.delivered(),
+            super_frame_segments: self.frames.repair.super_frame_segments(),
             unaccounted: self.statistics.unaccounted(),
         }
     }

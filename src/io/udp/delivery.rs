@@ -13,7 +13,8 @@ use libc::c_int;
 
 use super::header::{MAX_HEADER_LEN, Payload};
 use super::outgoing::OutgoingCopies;
-use super::path::{Path, SendTransport, cause_of};
+use super::path::{Path, SendTransport};
+use super::route::cause_of;
 use super::runs::{QueuedCopy, Runs, to_index};
 use super::sink::UdpSink;
 use super::sockets::SocketKey;

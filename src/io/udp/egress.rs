@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::icmp::{IcmpError, IcmpListener};
 use super::options::{EgressMode, UdpOptions};
 use super::report::TargetReport;
-use super::route::EgressRoute;
+use super::route::{EgressRoute, FrameRoute};
 use crate::dataplane::MirrorTable;
 use crate::io::pace::{Clock, MonotonicClock};
 use crate::io::sys::{capability, resource};
@@ -149,6 +149,11 @@ impl Egress {
         }
     }
 
+    /// How complete frames leave to an address; resolves the route if it is unknown.
+    pub(crate) fn frame_route(&self, destination: SocketAddr, source: IpAddr) -> FrameRoute {
+        self.route(RouteId { destination, source }).frame_route()
+    }
+
     /// The egress devices that are tunnels, each with the target address that it is used for.
     #[must_use]
     pub fn tunnels(&self) -> Vec<(SocketAddr, String)> {
@@ -172,7 +177,7 @@ impl Egress {
 
     /// A number that changes whenever a route changes.
     #[inline]
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 

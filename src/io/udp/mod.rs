@@ -38,4 +38,5 @@ pub use egress::Egress;
 pub use health::{HealthChange, TargetHealth, TargetState};
 pub use options::{DepartureOrder, EgressMode, Segmentation, UdpOptions};
 pub use report::TargetReport;
+pub(crate) use route::{FrameRoute, NeighbourId};
 pub use sink::UdpSink;

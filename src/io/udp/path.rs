@@ -11,7 +11,6 @@ use std::io;
 use std::iter::{once, repeat};
 use std::sync::Arc;
 
-use libc::c_int;
 use socket2::SockAddr;
 
 use super::circuit_breaker::CircuitBreaker;
@@ -20,7 +19,7 @@ use super::header::WireHeader;
 use super::options::EgressMode;
 use super::outgoing::PathKey;
 use super::report::TargetReport;
-use super::route::EgressRoute;
+use super::route::{EgressRoute, cause_of};
 use super::sent_counts::SentCounts;
 use super::sockets::SocketKey;
 use super::warnings::Warnings;
@@ -346,23 +345,6 @@ fn packet_header(path_key: &PathKey, route: &EgressRoute) -> (WireHeader, SockAd
     let mut address = path_key.destination;
     address.set_port(0);
     (header, address.into())
-}
-
-/// Maps an error of a send to the cause of the drop.
-pub(super) const fn cause_of(errno: c_int) -> DropCause {
-    match errno {
-        libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM => DropCause::NoBuffers,
-        libc::EMSGSIZE => DropCause::MessageTooLong,
-        libc::ECONNREFUSED => DropCause::TargetRefused,
-        libc::ENETUNREACH
-        | libc::EHOSTUNREACH
-        | libc::ENETDOWN
-        | libc::ENXIO
-        | libc::ENODEV
-        | libc::EHOSTDOWN
-        | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
-        _ => DropCause::SendFailed,
-    }
 }
 
 #[cfg(test)]

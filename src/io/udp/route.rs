@@ -5,10 +5,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 
+use libc::c_int;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::header::NextHop;
 use super::options::{EgressMode, UdpOptions};
+use crate::dataplane::DropCause;
+use crate::dataplane::kernel::PathRoute;
 use crate::io::links::{self, Link, Route, RouteKey};
 use crate::io::sys::option;
 
@@ -68,8 +71,19 @@ pub(super) struct EgressRoute {
     /// Whether the kernel should verify the address of the next hop, which it does when it sends a
     /// packet there itself.
     pub(super) is_stale: bool,
+    /// The device and the address of the next hop, if complete frames can be sent.
+    pub(super) neighbour: Option<NeighbourId>,
     /// Whether messages of several datagrams may be sent.
     pub(super) segments: bool,
+}
+
+/// Identifies a neighbour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct NeighbourId {
+    /// The index of the device that leads to it.
+    pub(crate) device_index: u32,
+    /// Its IP address.
+    pub(crate) address: IpAddr,
 }
 
 impl EgressRoute {
@@ -91,6 +105,7 @@ impl EgressRoute {
             next_hop: None,
             awaits_next_hop: false,
             is_stale: false,
+            neighbour: None,
             segments: options.can_segment_over(None),
         };
         if options.needs_device() {
@@ -143,11 +158,82 @@ impl EgressRoute {
 
     fn add_next_hop(&mut self, address: IpAddr, link: &Link) {
         let neighbour = links::neighbour(link.index, address).ok().flatten();
+        self.neighbour = Some(NeighbourId { device_index: link.index, address });
         self.awaits_next_hop = neighbour.is_none();
         let (Some(neighbour), Some(source)) = (neighbour, link.mac) else { return };
         self.is_stale = neighbour.is_stale;
         self.next_hop =
             Some(NextHop { device_index: link.index, source, destination: neighbour.mac });
+    }
+}
+
+/// How complete frames leave to an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FrameRoute {
+    /// Frames leave by this device.
+    Ready {
+        /// The route.
+        route: PathRoute,
+        /// The next hop, if the kernel should verify its Ethernet address.
+        stale: Option<NeighbourId>,
+    },
+    /// The Ethernet address of this next hop is not known yet.
+    Unresolved(NeighbourId),
+    /// The kernel would send nothing, for this cause.
+    Unreachable(DropCause),
+    /// Only the kernel's IP stack can send to the address. The value says why.
+    NeedsIpStack(&'static str),
+}
+
+impl EgressRoute {
+    /// How complete frames leave.
+    pub(super) fn frame_route(&self) -> FrameRoute {
+        let mtu = match self.mtu {
+            Ok(mtu) => mtu,
+            Err(errno) => return FrameRoute::Unreachable(cause_of(errno)),
+        };
+        match self.next_hop {
+            Some(hop) => FrameRoute::Ready {
+                route: PathRoute {
+                    device_index: hop.device_index,
+                    source_mac: hop.source,
+                    next_hop_mac: hop.destination,
+                    source: self.source,
+                    mtu,
+                },
+                stale: self.neighbour.filter(|_| self.is_stale),
+            },
+            None => self.route_without_next_hop(),
+        }
+    }
+
+    fn route_without_next_hop(&self) -> FrameRoute {
+        match self.neighbour.filter(|_| self.awaits_next_hop) {
+            Some(neighbour) => FrameRoute::Unresolved(neighbour),
+            None if self.device.is_none() => {
+                FrameRoute::NeedsIpStack("it is an address of this host")
+            }
+            None => FrameRoute::NeedsIpStack(
+                "its route does not lead to a neighbour on an Ethernet device, or has IPsec",
+            ),
+        }
+    }
+}
+
+/// The cause of a dropped copy for an error of the kernel.
+pub(super) const fn cause_of(errno: c_int) -> DropCause {
+    match errno {
+        libc::ENOBUFS | libc::EAGAIN | libc::ENOMEM => DropCause::NoBuffers,
+        libc::EMSGSIZE => DropCause::MessageTooLong,
+        libc::ECONNREFUSED => DropCause::TargetRefused,
+        libc::ENETUNREACH
+        | libc::EHOSTUNREACH
+        | libc::ENETDOWN
+        | libc::ENXIO
+        | libc::ENODEV
+        | libc::EHOSTDOWN
+        | libc::EADDRNOTAVAIL => DropCause::TargetUnreachable,
+        _ => DropCause::SendFailed,
     }
 }
 

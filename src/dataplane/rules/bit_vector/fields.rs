@@ -69,7 +69,12 @@ fn byte_words(rules: &[(u64, &FilterRule)], place: u8) -> ByteWords {
 /// all values are allowed.
 pub(super) fn byte_range(rule: &FilterRule, place: u8) -> Option<(u8, u8)> {
     let block = if place < 16 { rule.source() } else { rule.destination() };
-    let place = place % 16;
+    block_byte_range(block, place % 16)
+}
+
+/// The first and last value that a block allows for the byte at `place` of an address; `None` if
+/// all values are allowed.
+pub(in crate::dataplane) fn block_byte_range(block: CidrBlock, place: u8) -> Option<(u8, u8)> {
     let fixed_bits = block.prefix_len().saturating_sub(place * 8).min(8);
     if fixed_bits == 0 {
         return None;

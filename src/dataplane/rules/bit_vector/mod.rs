@@ -44,6 +44,8 @@ use super::list::{ListedRule, RuleList};
 use crate::dataplane::flow_key::FlowKey;
 use crate::model::FilterRule;
 use byte_vector::ByteVector;
+#[cfg(feature = "live")]
+pub(in crate::dataplane) use fields::block_byte_range;
 use fields::{AddressWords, PortWords, ProtocolWords};
 use planes::{LanePairs, Planes, Transposer, WordTables};
 

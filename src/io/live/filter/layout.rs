@@ -11,6 +11,8 @@
 //!                   34  ports ...
 //! ```
 
+pub(super) use crate::dataplane::kernel::TUNNEL_PORTS;
+
 /// The IP version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
@@ -37,13 +39,6 @@ pub(super) const MAX_HEADERS_LEN: u32 = 14 + 40 + 20;
 
 pub(super) const TCP: u32 = 6;
 pub(super) const UDP: u32 = 17;
-
-/// UDP ports of tunnels, assigned by IANA or used by Linux: L2TP, GTP-U, GRE-in-UDP (and with
-/// DTLS), VXLAN, VXLAN-GPE, FOU, GUE, GENEVE, MPLS (and with DTLS), and the former VXLAN port of
-/// Linux. The inner packet may have an unfinished checksum while the outer one is complete
-/// (`lco_csum` in `linux/udp.h`).
-pub(super) const TUNNEL_PORTS: [u32; 12] =
-    [1701, 2152, 4754, 4755, 4789, 4790, 5555, 6080, 6081, 6635, 6636, 8472];
 
 impl Family {
     pub(super) const fn ether_type(self) -> u32 {

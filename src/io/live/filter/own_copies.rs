@@ -20,9 +20,7 @@ use super::program_builder::{
     opcodes,
 };
 use crate::dataplane::FIRST_SOURCE_PORT;
-
-/// The protocol numbers of IP in IP, 6in4, GRE, ESP, AH and L2TPv3.
-const TUNNEL_PROTOCOLS: [u32; 6] = [4, 41, 47, 50, 51, 115];
+use crate::dataplane::kernel::TUNNEL_PROTOCOLS;
 
 /// 802.1Q and 802.1ad.
 const TAGS: [u32; 2] = [0x8100, 0x88a8];

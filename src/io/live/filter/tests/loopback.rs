@@ -42,6 +42,7 @@ impl LoopbackFixture {
         .unwrap();
         option::bind_packet(sender.as_fd(), i32::try_from(link.index).unwrap(), 0).unwrap();
         let options = RingOptions {
+            starts_closed: false,
             ring_len: 1 << 20,
             is_loopback: true,
             mtu: link.mtu,
