@@ -10,13 +10,16 @@ use super::exit::{Exit, Failure, ignore_broken_pipe};
 use super::parameters::ParameterFlags;
 use super::target_flags::TargetFlags;
 use super::{sessions, terminal};
-use crate::control::{CompileOptions, compile, render};
+use crate::control::{CompileOptions, Registry, compile, kernel_fit, render, with_network_ids};
+use crate::dataplane::kernel::DoesNotFit;
 use crate::dataplane::{EngineStats, MirrorTable};
+use crate::model::NetworkInterfaceId;
 
 /// Validate configuration and print it as it was understood.
 ///
 /// Prints all errors of all files at once, each with file, line, field, value and the expected
-/// value. The output is a valid configuration with the same meaning.
+/// value. The output is a valid configuration with the same meaning. Comments at its end say which
+/// tier `run --tier auto` chooses for each interface, as far as the configuration tells.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   traffic-mirror check --config mirror.toml
@@ -47,10 +50,22 @@ pub(super) fn run(flags: &CheckFlags) -> Result<Exit, Failure> {
     let registry = sessions::read_config(&flags.config, &flags.targets, &flags.parameters)?;
     let mut out = terminal::stdout();
     let mut text = render::to_toml(&registry);
+    text += &tiers(registry.clone());
     if flags.stats {
         text += &stats(&compile(&registry, &CompileOptions::default()));
     }
     ignore_broken_pipe(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// One line for each interface that has a session: the tier that `run --tier auto` chooses.
+fn tiers(registry: Registry) -> String {
+    let options = CompileOptions::default();
+    let registry = with_network_ids(registry, options.seed);
+    let line = |(id, fit): (&NetworkInterfaceId, Result<(), DoesNotFit>)| match fit {
+        Ok(()) => format!("# {id}: kernel tier with --tier auto\n"),
+        Err(reason) => format!("# {id}: ring tier with --tier auto: {reason}\n"),
+    };
+    kernel_fit(&registry, &options).map(line).collect()
 }
 
 /// One line for each interface, direction and address family that has rules.

@@ -5,6 +5,7 @@ use std::sync::{Arc, MutexGuard};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use super::kernel_programs::AttachCommand;
 use super::receipt::Receipt;
 use super::status::Status;
 use crate::dataplane::{Counters, MirrorTable};
@@ -19,8 +20,16 @@ pub(super) enum Command {
     Table(Arc<MirrorTable>, Receipt),
     /// Read frames from this source. The worker drops the receipt when it has the source.
     Source(Box<dyn LiveSource>, Receipt),
-    /// Mirror the frames in the ring and close the source.
-    NoSource,
+    /// Attach programs in the kernel, which mirror nothing yet.
+    Programs(AttachCommand),
+    /// Mirror the frames in the ring, close the source, and mirror with the programs.
+    StartPrograms,
+    /// Count the copies of the programs as dropped from now on. The worker drops the receipt when
+    /// this is done.
+    SuspendPrograms(Receipt),
+    /// Mirror the frames in the ring and close the source, or detach the programs. The worker drops
+    /// the receipt when this is done.
+    NoSource(Receipt),
     /// Mirror the frames in the ring and end the thread.
     End,
 }
@@ -36,6 +45,8 @@ pub(super) struct WorkerStatus {
     pub(super) impaired: Option<ImpairmentCounts>,
     /// The sum of the counts of all sources of the worker.
     pub(super) source: SourceCounts,
+    /// The segments of super-frames that the source and the programs received.
+    pub(super) super_frame_segments: u64,
     /// The number of frames that are not accounted for.
     pub(super) unaccounted: u64,
     /// The memory of the ring, in bytes.

@@ -26,15 +26,16 @@ impl DeviceOpener {
 
     /// Opens a device with one source for each waker. If the kernel has no memory for rings of
     /// `ring_len` bytes, the size is halved until it has, down to [`RingOptions::MIN_RING_LEN`].
+    /// `starts_closed`: see [`RingOptions`].
     pub(super) fn open(
         &self,
         link: &Link,
-        mut ring_len: usize,
+        (mut ring_len, starts_closed): (usize, bool),
         wakers: &[Waker],
     ) -> io::Result<Vec<Box<dyn LiveSource>>> {
         let (is_loopback, mtu) = (link.is_loopback, link.mtu);
         loop {
-            let options = RingOptions { ring_len, is_loopback, mtu, ..self.options };
+            let options = RingOptions { ring_len, is_loopback, mtu, starts_closed, ..self.options };
             let (capture, index, wakers) = (self.capture, link.index, wakers.to_vec());
             let open = move || open_once(capture, index, &options, &wakers);
             let opened = self.namespace.run(open);

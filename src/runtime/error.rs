@@ -23,6 +23,14 @@ pub enum Error {
         /// [`RingSize::MIN`]: super::RingSize::MIN
         fitting: Option<ByteSize>,
     },
+    /// The kernel tier is required and cannot mirror an interface. The sentence names the session,
+    /// the capability or the other reason.
+    Tier {
+        /// The sentence.
+        sentence: String,
+        /// Whether the configuration or the options are the reason, and not this host.
+        is_invalid: bool,
+    },
     /// The EC2 endpoint cannot be served. The sentence gives the cause.
     Endpoint(String),
     /// Metrics cannot be served at the address. The sentence gives the cause.
@@ -68,6 +76,7 @@ impl fmt::Display for Error {
                 write!(f, "{sentence}; mirror fewer interfaces, or with fewer workers")
             }
             Self::InvalidValue(sentence)
+            | Self::Tier { sentence, .. }
             | Self::Endpoint(sentence)
             | Self::Metrics(sentence)
             | Self::Failed(sentence) => f.write_str(sentence),

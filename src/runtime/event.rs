@@ -5,9 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::options::ByteSize;
+use super::tier::{ActiveTier, InterfaceTier};
 use crate::dataplane::Counters;
 use crate::http;
 use crate::io::udp::TargetState;
+
+/// The number of lines at the end of the verifier's log that are displayed.
+const MAX_LOG_LINES: usize = 20;
 
 /// The severity of an event, from the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +32,15 @@ pub enum Severity {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the documentation of the enum and of the variants names them")]
 pub enum Event {
-    /// A device is captured from now on. `is_up`: whether its link is up.
-    InterfaceAttached { device: String, index: u32, is_up: bool },
+    /// A device is captured from now on. `is_up`: whether its link is up. `tier`: the tier that
+    /// mirrors it, and why it is not the kernel tier.
+    InterfaceAttached { device: String, index: u32, is_up: bool, tier: InterfaceTier },
+    /// The interface moves to this tier, to the ring for this reason. Copies that
+    /// neither tier sends meanwhile are counted as dropped.
+    TierChanged { device: String, tier: ActiveTier, reason: String },
+    /// The log of the kernel's verifier, which rejected a program for the device. Its last lines are
+    /// displayed.
+    VerifierLog { device: String, log: String },
     /// A mirrored device no longer exists. It is captured again when it reappears.
     InterfaceRemoved { device: String },
     /// The link of a mirrored device went up or down.
@@ -107,6 +118,8 @@ impl Event {
         match self {
             Self::InterfaceAttached { .. }
             | Self::InterfaceRemoved { .. }
+            | Self::TierChanged { tier: ActiveTier::Kernel, .. }
+            | Self::VerifierLog { .. }
             | Self::InterfaceStateChanged { .. }
             | Self::RingMemory { .. }
             | Self::DescriptorsNeeded { .. }
@@ -128,10 +141,11 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InterfaceAttached { device, index, is_up } => {
+            Self::InterfaceAttached { device, index, is_up, tier } => {
                 let state = if *is_up { "" } else { ", which is down" };
-                write!(f, "mirroring {device} (index {index}){state}")
+                write!(f, "mirroring {device} (index {index}){state}{tier}")
             }
+            Self::TierChanged { .. } | Self::VerifierLog { .. } => self.fmt_tier(f),
             Self::InterfaceRemoved { device } => {
                 write!(f, "{device} no longer exists: waiting for it to reappear")
             }
@@ -173,6 +187,29 @@ impl fmt::Display for Event {
 }
 
 impl Event {
+    /// Writes the sentences about tiers.
+    fn fmt_tier(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TierChanged { device, tier: ActiveTier::Ring, reason } => write!(
+                f,
+                "{device} moves to the ring tier: {reason}; frames until then are counted as \
+                 dropped (tier_switch)"
+            ),
+            Self::TierChanged { device, reason, .. } => write!(
+                f,
+                "{device} moves to the kernel tier: {reason}; frames until then are mirrored or \
+                 counted as dropped (tier_switch)"
+            ),
+            Self::VerifierLog { device, log } => {
+                let lines: Vec<&str> = log.lines().collect();
+                let last = lines.split_at(lines.len().saturating_sub(MAX_LOG_LINES)).1;
+                write!(f, "{device}: the log of the verifier ends with: {}", last.join("\n"))
+            }
+            // `fmt` writes all others.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the sentences about the addresses of targets.
     fn fmt_target(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,14 @@
 //! The workers of one interface: its threads and the state of its capture.
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::command::{Command, WorkerPort};
 use super::event::{Event, EventSink};
+use super::kernel_programs::{AttachCommand, TierRefusal};
 use super::receipt::Receipt;
+use super::tier::{ActiveTier, InterfaceTier};
+use super::tier_policy::{TierPolicy, TrafficCounts};
 use super::worker_thread::WorkerResult;
 use crate::io::links::Link;
 use crate::io::live::LiveSource;
@@ -66,6 +70,13 @@ pub(super) struct InterfaceWorkers {
     /// The planned size of the ring of each worker, in bytes.
     pub(super) ring_len: usize,
     pub(super) capture: CaptureState,
+    pub(super) tier: ActiveTier,
+    /// Why it is not in the kernel tier, and the number of the table for which this was decided.
+    pub(super) refusal: Option<(TierRefusal, u64)>,
+    /// What is known of its traffic, for the choice of the tier.
+    pub(super) traffic: TierPolicy,
+    /// Whether it was ever captured, so that a worker may still mirror it.
+    pub(super) was_attached: bool,
     events: EventSink,
     is_up: bool,
     /// Why the capture ended.
@@ -76,7 +87,7 @@ pub(super) struct InterfaceWorkers {
 
 impl InterfaceWorkers {
     /// Workers without threads, for a device that does not exist.
-    pub(super) const fn new(
+    pub(super) fn new(
         instance: u64,
         id: NetworkInterfaceId,
         device: String,
@@ -89,11 +100,30 @@ impl InterfaceWorkers {
             workers: Vec::new(),
             ring_len: 0,
             capture: CaptureState::Absent,
+            tier: ActiveTier::Ring,
+            refusal: None,
+            traffic: TierPolicy::default(),
+            was_attached: false,
             events,
             is_up: true,
             failure: None,
             reported_failure: None,
         }
+    }
+
+    /// Adds the published counts of the workers to what is known of the traffic. Returns the tier to
+    /// which the interface should move.
+    pub(super) fn observe_traffic(&mut self, interval: Duration) -> Option<ActiveTier> {
+        self.attached()?;
+        let mut counts = TrafficCounts::default();
+        for worker in &self.workers {
+            let status = worker.port.status();
+            counts.add(TrafficCounts {
+                frames: status.counters.received,
+                super_frame_segments: status.super_frame_segments,
+            });
+        }
+        self.traffic.observe(self.tier, interval, counts)
     }
 
     /// The index of the device that is captured.
@@ -111,7 +141,7 @@ impl InterfaceWorkers {
             (None, CaptureState::Attached(_) | CaptureState::Opening(..)) => {
                 self.events.send(Event::InterfaceRemoved { device: device.clone() });
                 self.capture = CaptureState::Absent;
-                self.send(|| Command::NoSource);
+                self.send(|| Command::NoSource(Receipt::none()));
             }
             (None, _) => self.capture = CaptureState::Absent,
             (Some(link), CaptureState::Attached(index)) if *index == link.index => {
@@ -145,20 +175,67 @@ impl InterfaceWorkers {
         true
     }
 
-    /// Gives the sources of the opened device to the workers.
+    /// Gives the sources of the opened device to the workers. Programs that worker 0 has are suspended
+    /// before the first source delivers a frame, and end when all sources do.
     pub(super) fn attach(&mut self, link: &Link, sources: Vec<Box<dyn LiveSource>>) {
+        let had_programs = self.tier == ActiveTier::Kernel;
+        let receipts = self.set_attached(link, ActiveTier::Ring);
+        let ports = self.workers.iter().map(|worker| worker.port.clone());
+        let mut pairs: Vec<_> = ports.zip(sources).collect();
+        if !had_programs || pairs.is_empty() {
+            return send_sources(pairs, &receipts);
+        }
+        let others = pairs.split_off(1);
+        let first = self.workers.first().map(|worker| worker.port.clone());
+        let suspended = Receipt::new(move |_| {
+            let last = receipts.clone();
+            let opened = Receipt::new(move |_| send_sources(pairs, &last));
+            // Each source of the others is followed by a command whose receipt says that it is open.
+            let ports: Vec<_> = others.iter().map(|(port, _)| port.clone()).collect();
+            send_sources(others, &receipts);
+            for port in ports {
+                port.send(Command::SuspendPrograms(opened.clone()));
+            }
+        });
+        if let Some(first) = first {
+            first.send(Command::SuspendPrograms(suspended));
+        }
+    }
+
+    /// The device is captured from now on, in this tier. Returns the receipt of the changes that
+    /// waited for it.
+    pub(super) fn set_attached(&mut self, link: &Link, tier: ActiveTier) -> Receipt {
+        self.tier = tier;
+        self.was_attached = true;
         let (device, index, is_up) = (self.device.clone(), link.index, link.is_up);
-        self.events.send(Event::InterfaceAttached { device, index, is_up });
+        let tier = InterfaceTier { tier, reason: self.tier_reason(), switches: 0 };
+        self.events.send(Event::InterfaceAttached { device, index, is_up, tier });
         self.is_up = is_up;
         self.reported_failure = None;
-        let receipts =
-            match std::mem::replace(&mut self.capture, CaptureState::Attached(link.index)) {
-                CaptureState::Opening(_, receipts) => Receipt::all(receipts),
-                _ => Receipt::none(),
-            };
-        for (worker, source) in self.workers.iter().zip(sources) {
-            worker.port.send(Command::Source(source, receipts.clone()));
+        match std::mem::replace(&mut self.capture, CaptureState::Attached(link.index)) {
+            CaptureState::Opening(_, receipts) => Receipt::all(receipts),
+            _ => Receipt::none(),
         }
+    }
+
+    /// Why the interface is not in the kernel tier.
+    pub(super) fn tier_reason(&self) -> Option<String> {
+        self.refusal.as_ref().map(|(refusal, _)| refusal.reason.clone())
+    }
+
+    /// Sends worker 0 the command to attach programs, and to start them when the other workers have
+    /// closed their rings.
+    pub(super) fn send_programs(&self, attach: impl FnOnce(Receipt) -> AttachCommand) {
+        let Some((first, others)) = self.workers.split_first() else { return };
+        let port = first.port.clone();
+        let others: Vec<_> = others.iter().map(|worker| worker.port.clone()).collect();
+        let attached = Receipt::new(move |_| {
+            let closed = Receipt::new(move |_| port.send(Command::StartPrograms));
+            for other in others {
+                other.send(Command::NoSource(closed.clone()));
+            }
+        });
+        first.port.send(Command::Programs(attach(attached)));
     }
 
     /// The device could not be opened. Each cause is reported once.
@@ -185,3 +262,12 @@ impl InterfaceWorkers {
         self.workers.iter().for_each(|worker| worker.port.send(command()));
     }
 }
+
+fn send_sources(pairs: Vec<(WorkerPort, Box<dyn LiveSource>)>, receipts: &Receipt) {
+    for (port, source) in pairs {
+        port.send(Command::Source(source, receipts.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

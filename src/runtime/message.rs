@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 
+use super::kernel_programs::ProgramsReport;
 use super::receipt::Receipt;
 use super::snapshot::Snapshot;
 use super::worker_thread::WorkerResult;
@@ -23,6 +24,8 @@ pub(super) enum Message {
     Opened(OpenedDevice),
     /// The threads of an interface without a session have ended.
     Ended(EndedWorkers),
+    /// A worker reports about the programs of its interface.
+    Programs(NetworkInterfaceId, u64, ProgramsReport),
     /// Links of the host were added, removed or changed.
     LinksChanged,
     /// The rules of all tables were compiled in the background.

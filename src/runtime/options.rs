@@ -4,15 +4,18 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::namespace::InterfaceNamespace;
+use super::tier::Tier;
 use crate::control::CompileOptions;
 use crate::http::HostNames;
 use crate::io::impair::Impairments;
 use crate::io::live::RingOptions;
-use crate::io::udp::UdpOptions;
+use crate::io::udp::{EgressMode, UdpOptions};
 
 /// How the frames of all interfaces are captured and how their copies are sent.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Which tier mirrors the interfaces.
+    pub tier: Tier,
     /// How frames are captured.
     pub capture: CaptureMethod,
     /// The number of worker threads for each interface. The kernel distributes the frames by flow:
@@ -40,12 +43,35 @@ pub struct Options {
     pub metrics: Option<MetricsOptions>,
 }
 
+impl Options {
+    /// Whether programs may be loaded into the kernel while interfaces are mirrored, which needs
+    /// CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.
+    #[must_use]
+    pub fn may_use_kernel_tier(&self) -> bool {
+        self.tier != Tier::Ring && self.kernel_tier_conflict().is_none()
+    }
+
+    /// The option that excludes the kernel tier, as a sentence without a period.
+    pub(super) fn kernel_tier_conflict(&self) -> Option<&'static str> {
+        let is_ring = self.capture == CaptureMethod::Ring;
+        let conflicts = [
+            (!is_ring, "frames are captured with pnet"),
+            (self.impairments.is_some(), "fault injection acts on copies in user space"),
+            (!self.namespace.is_own(), "the interfaces are not in the namespace that sends"),
+            (self.udp.egress != EgressMode::Auto, "copies are sent as IP packets through sockets"),
+            (self.ring.mark.is_none(), "copies have no mark"),
+        ];
+        conflicts.into_iter().find(|(applies, _)| *applies).map(|(_, sentence)| sentence)
+    }
+}
+
 impl Default for Options {
-    /// One worker for each interface, a ring of automatic size, and no metrics. Copies have no
+    /// The ring tier, one worker for each interface, a ring of automatic size, and no metrics. Copies have no
     /// socket mark: set the same mark in `ring` and `udp` if copies can leave by a mirrored
     /// interface, so that they are not mirrored again.
     fn default() -> Self {
         Self {
+            tier: Tier::default(),
             capture: CaptureMethod::default(),
             workers: 1,
             cpus: Vec::new(),

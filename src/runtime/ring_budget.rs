@@ -42,6 +42,8 @@ pub(super) struct RingBudget {
     allocated: usize,
     /// The size in bytes of the rings that are opened at the start and are already counted.
     reserved_len: Option<usize>,
+    /// The number of these rings that are not opened yet.
+    reserved_rings: usize,
 }
 
 /// When rings are opened.
@@ -55,7 +57,7 @@ pub(super) enum OpenPhase {
 
 impl RingBudget {
     pub(super) const fn new(size: RingSize, limit: Option<MemoryLimit>) -> Self {
-        Self { size, limit, rings: 0, allocated: 0, reserved_len: None }
+        Self { size, limit, rings: 0, allocated: 0, reserved_len: None, reserved_rings: 0 }
     }
 
     /// The size in bytes of each of `rings` new rings.
@@ -63,7 +65,9 @@ impl RingBudget {
     /// # Errors
     /// All rings together would take more than half of the memory.
     pub(super) fn plan(&self, rings: usize, opened: OpenPhase) -> Result<usize, Error> {
-        if let Some(reserved_len) = self.reserved_len {
+        if let Some(reserved_len) = self.reserved_len
+            && self.reserved_rings >= rings
+        {
             return Ok(reserved_len);
         }
         let max_total = (self.memory() / MAX_DIVISOR).saturating_sub(self.allocated);
@@ -80,10 +84,10 @@ impl RingBudget {
     }
 
     /// Reserves memory for the rings that are opened at the start. Until the reservation ends,
-    /// every planned ring is one of them.
+    /// the next planned rings are these.
     pub(super) fn reserve(&mut self, rings: usize, len: usize) {
         self.allocate(rings, len);
-        self.reserved_len = Some(len);
+        (self.reserved_len, self.reserved_rings) = (Some(len), rings);
     }
 
     /// Ends the reservation: all rings of the start are open.
@@ -93,7 +97,8 @@ impl RingBudget {
 
     /// Allocates memory for rings of this size. Returns false if they were reserved before.
     pub(super) const fn allocate(&mut self, rings: usize, len: usize) -> bool {
-        if self.reserved_len.is_some() {
+        if self.reserved_len.is_some() && self.reserved_rings >= rings {
+            self.reserved_rings -= rings;
             return false;
         }
         self.rings = self.rings.saturating_add(rings);

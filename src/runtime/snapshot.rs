@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::tier::{ActiveTier, InterfaceTier};
 use crate::dataplane::{Counters, MirrorTable};
 use crate::io::impair::ImpairmentCounts;
 use crate::io::udp::TargetReport;
@@ -31,6 +32,8 @@ pub struct InterfaceSnapshot {
     pub id: String,
     /// The name of its device on this host; none if it is unknown, and then nothing is captured.
     pub device: Option<String>,
+    /// The tier that mirrors it, or did so last.
+    pub tier: InterfaceTier,
     /// The compiled table that its frames are evaluated with.
     pub table: Arc<MirrorTable>,
 }
@@ -117,6 +120,22 @@ impl Snapshot {
     pub(super) fn active_workers(&self) -> impl Iterator<Item = &WorkerSnapshot> {
         let interfaces = self.by_id();
         self.workers.iter().filter(move |worker| worker.interface(&interfaces).is_some())
+    }
+
+    /// Whether a worker has a source or programs while its device exists.
+    pub(super) fn has_source(&self, worker: &WorkerSnapshot) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        let interface = interfaces.find(|one| one.id == worker.network_interface_id);
+        worker.worker == 0 || interface.is_none_or(|one| one.tier.tier == ActiveTier::Ring)
+    }
+
+    /// A line for each interface whose tier was chosen: device, ID, tier and reason.
+    pub(super) fn tier_lines(&self) -> Vec<String> {
+        let chosen = self.interfaces.iter().filter(|one| one.tier.is_chosen());
+        let line = |one: &InterfaceSnapshot| {
+            format!("{} ({}){}", one.device.as_deref().unwrap_or_default(), one.id, one.tier)
+        };
+        chosen.map(line).collect()
     }
 
     fn by_id(&self) -> HashMap<&str, &InterfaceSnapshot> {

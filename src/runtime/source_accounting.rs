@@ -10,6 +10,10 @@ pub(super) struct SourceAccounting {
     previous: SourceCounts,
     /// Counts of the current source.
     current: SourceCounts,
+    /// Frames that programs in the kernel evaluated and counted.
+    in_kernel: u64,
+    /// Frames that they did not count exactly once.
+    miscounted_in_kernel: u64,
 }
 
 impl SourceAccounting {
@@ -27,11 +31,21 @@ impl SourceAccounting {
         self.previous.add(&std::mem::take(&mut self.current));
     }
 
+    /// Adds frames that programs in the kernel evaluated and counted.
+    pub(super) const fn add_in_kernel(&mut self, frames: u64) {
+        self.in_kernel += frames;
+    }
+
     /// The sum over all sources.
     pub(super) fn total(&self) -> SourceCounts {
         let mut total = self.previous;
         total.add(&self.current);
         total
+    }
+
+    /// Adds frames that detached programs did not count exactly once.
+    pub(super) const fn add_miscounted(&mut self, frames: u64) {
+        self.miscounted_in_kernel += frames;
     }
 
     /// The number of frames that are not accounted for. It adds up four differences:
@@ -41,12 +55,15 @@ impl SourceAccounting {
     /// - frames and losses of the source that are missing in `received`;
     /// - received frames that are in no counter.
     ///
+    /// Frames that programs in the kernel miscounted are added.
+    ///
     /// A value other than 0 is a defect of this program.
     pub(super) fn unaccounted(&self, counters: &Counters) -> u64 {
         let total = self.total();
-        let uncounted = total.delivered.abs_diff(counters.frames);
+        let uncounted = (total.delivered + self.in_kernel).abs_diff(counters.frames);
         let unreceived = (counters.frames + total.lost()).saturating_sub(counters.received);
-        total.unaccounted + uncounted + unreceived + counters.unaccounted()
+        let miscounted = total.unaccounted + self.miscounted_in_kernel;
+        miscounted + uncounted + unreceived + counters.unaccounted()
     }
 }
 

@@ -19,10 +19,12 @@ use super::options::Options;
 use super::receipt::Receipt;
 use super::routes;
 use super::task_pool::{DEVICE_THREADS, TaskPool};
+use super::tier_chooser::TierChooser;
 use super::totals::{RunTotals, Summary};
 use super::worker_registry::WorkerRegistry;
 use super::worker_starter::WorkerStarter;
 use crate::io::StopFlag;
+use crate::io::clock::Stopwatch;
 use crate::io::links::Link;
 use crate::io::udp::Egress;
 use crate::model::NetworkInterfaceId;
@@ -52,7 +54,15 @@ pub(super) struct Supervisor {
     ending: usize,
     /// The sums of those that have ended.
     totals: RunTotals,
+    tiers: TierChooser,
+    /// Why the run cannot start: an interface that the required tier cannot mirror.
+    start_error: Option<Error>,
+    is_starting: bool,
+    /// The time since the traffic was observed last.
+    observed: Stopwatch,
 }
+
+mod tiers;
 
 /// Values that all threads share.
 struct Shared {
@@ -82,6 +92,7 @@ impl Supervisor {
             opener: DeviceOpener::new(options, events.clone()),
             is_same_namespace: options.namespace.is_own(),
         };
+        let tiers = TierChooser::open(options, &egress)?;
         let registry = WorkerRegistry::new(tables.clone(), Arc::clone(&egress));
         let starter =
             WorkerStarter::new(options, tables, (egress, registry.clone()), events.clone())?;
@@ -98,6 +109,10 @@ impl Supervisor {
             instances: 0,
             ending: 0,
             totals,
+            tiers,
+            start_error: None,
+            is_starting: false,
+            observed: Stopwatch::start(),
         })
     }
 
@@ -111,9 +126,9 @@ impl Supervisor {
         self.links = by_name(links);
         let wanted = self.shared.tables.in_order();
         self.shared.egress.prepare(wanted.iter().map(|(_, interface)| &*interface.table));
-        let devices = wanted.iter().filter_map(|(_, table)| table.device.as_ref());
-        let existing = devices.filter(|device| self.links.contains_key(*device)).count();
-        self.starter.plan_start(existing)?;
+        self.is_starting = true;
+        let (existing, with_rings) = self.expected(&wanted);
+        self.starter.plan_start(existing, with_rings)?;
         while let Ok(message) = messages.try_recv() {
             self.apply(message);
         }
@@ -122,7 +137,8 @@ impl Supervisor {
             self.apply(message);
         }
         self.starter.finish_start();
-        Ok(())
+        self.is_starting = false;
+        self.start_error.take().map_or(Ok(()), Err)
     }
 
     /// The registry of the workers, from which their status is read.
@@ -156,6 +172,7 @@ impl Supervisor {
             }
             Message::Opened(opened) => self.attach(opened),
             Message::Ended(ended) => self.end(ended),
+            Message::Programs(id, instance, report) => self.observe_programs(&id, instance, report),
             // `SupervisorLoop` handles these, and reads the links after the start.
             Message::LinksChanged
             | Message::TablesCompiled(_)
@@ -192,6 +209,8 @@ impl Supervisor {
         for id in to_reopen {
             self.open_if_there(&id, Vec::new());
         }
+        self.move_fitting_interfaces();
+        self.move_by_traffic();
     }
 
     /// Ends all worker threads and adds up their results.
@@ -251,9 +270,9 @@ impl Supervisor {
     /// Ends the threads of an interface in the background. They already have a table without
     /// sessions, so they count the frames in their rings as not mirrored.
     fn remove(&mut self, id: &NetworkInterfaceId) {
-        let Some(interface) = self.interfaces.remove(id) else { return };
+        let Some(mut interface) = self.interfaces.remove(id) else { return };
         interface.send(|| Command::End);
-        self.starter.release(interface.workers.len(), interface.ring_len);
+        self.starter.release(&mut interface);
         self.ending += 1;
         let messages = self.channels.messages.clone();
         self.tasks.run(move || {
@@ -292,20 +311,21 @@ impl Supervisor {
         let Some(mut interface) = self.interfaces.remove(id) else { return };
         interface.capture = CaptureState::Opening(link.index, receipts);
         match self.starter.start(&mut interface) {
-            Ok(()) => self.open_in_background(&interface, link),
+            Ok(()) => self.open_in_tier(&mut interface, link),
             Err(error) => interface.fail(&error),
         }
         self.interfaces.insert(id.clone(), interface);
     }
 
+    /// Opens the rings of a device on another thread.
     fn open_in_background(&mut self, interface: &InterfaceWorkers, link: Link) {
-        let (id, instance, ring_len) =
-            (interface.id.clone(), interface.instance, interface.ring_len);
+        let (id, instance) = (interface.id.clone(), interface.instance);
+        let ring = (interface.ring_len, interface.was_attached);
         let wakers: Vec<_> =
             interface.workers.iter().map(|worker| worker.port.waker().clone()).collect();
         let (opener, messages) = (self.shared.opener.clone(), self.channels.messages.clone());
         self.tasks.run(move || {
-            let result = opener.open(&link, ring_len, &wakers).map_err(|error| error.to_string());
+            let result = opener.open(&link, ring, &wakers).map_err(|error| error.to_string());
             let _ = messages.send(Message::Opened(OpenedDevice { id, instance, link, result }));
         });
     }
@@ -324,7 +344,10 @@ impl Supervisor {
             return self.tasks.run(move || drop(result));
         };
         match result {
-            Ok(sources) => interface.attach(&link, sources),
+            Ok(sources) => {
+                interface.attach(&link, sources);
+                self.registry.set_tier(interface);
+            }
             Err(error) => interface.fail(&error),
         }
         let index = interface.attached().filter(|_| self.shared.is_same_namespace);

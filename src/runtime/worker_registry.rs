@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::command::WorkerPort;
+use super::interface_workers::InterfaceWorkers;
 use super::live_tables::LiveTables;
 use super::own_traffic::{OwnTraffic, SentByDevice, sent_by_device};
 use super::snapshot::{InterfaceSnapshot, RingSnapshot, Snapshot, WorkerSnapshot};
+use super::tier::InterfaceTier;
 use super::worker_thread::WorkerResult;
 use crate::dataplane::{Counters, NotMirrored};
 use crate::io::clock::Stopwatch;
@@ -37,6 +39,8 @@ struct RegistryState {
     entries: Vec<RegisteredWorker>,
     /// The sums of workers whose threads have ended.
     ended: BTreeMap<WorkerName, WorkerSnapshot>,
+    /// The tiers of all interfaces that were captured.
+    tiers: BTreeMap<String, InterfaceTier>,
     own_traffic: OwnTraffic,
     reloads: u64,
     reload_failures: u64,
@@ -64,6 +68,7 @@ impl WorkerRegistry {
         let inner = RegistryState {
             entries: Vec::new(),
             ended: BTreeMap::new(),
+            tiers: BTreeMap::new(),
             own_traffic: OwnTraffic::default(),
             reloads: 0,
             reload_failures: 0,
@@ -125,6 +130,16 @@ impl WorkerRegistry {
         }
     }
 
+    /// Sets the tier of an interface that is captured from now on, and counts it if it differs from
+    /// the one before.
+    pub(super) fn set_tier(&self, interface: &InterfaceWorkers) {
+        let (tier, reason) = (interface.tier, interface.tier_reason());
+        let mut inner = self.locked();
+        let known = inner.tiers.get(interface.id.as_str());
+        let switches = known.map_or(0, |known| known.switches + u64::from(known.tier != tier));
+        inner.tiers.insert(interface.id.to_string(), InterfaceTier { tier, reason, switches });
+    }
+
     /// The copies that mirrored devices have sent, from the final counts of all workers.
     pub(super) fn final_own_traffic(&self, sent: &SentByDevice) -> u64 {
         self.locked().own_traffic.update(sent)
@@ -146,13 +161,15 @@ impl WorkerRegistry {
         let ports: Vec<_> = self.locked().entries.iter().map(|entry| entry.port.clone()).collect();
         wait_for_status(ports);
         let interfaces = self.tables.in_order().into_iter();
-        let interfaces = interfaces.map(|(id, table)| InterfaceSnapshot {
+        let interfaces: Vec<_> = interfaces.collect();
+        let mut inner = self.locked();
+        let interfaces = interfaces.into_iter().map(|(id, table)| InterfaceSnapshot {
+            tier: inner.tiers.get(id.as_str()).cloned().unwrap_or_default(),
             id: id.to_string(),
             device: table.device,
             table: table.table,
         });
         let interfaces = interfaces.collect();
-        let mut inner = self.locked();
         inner.entries.iter_mut().for_each(RegisteredWorker::read_status);
         let sent = inner.sent_by_device();
         let own = inner.own_traffic.update(&sent);

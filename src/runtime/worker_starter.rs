@@ -64,8 +64,9 @@ impl WorkerStarter {
     }
 
     /// Reports and reserves the memory and file descriptors for the workers of that number of
-    /// interfaces, before they are started. Their rings share the memory budget equally.
-    pub(super) fn plan_start(&mut self, interfaces: usize) -> Result<(), Error> {
+    /// interfaces, before they are started. The rings of `with_rings` interfaces share the memory
+    /// budget equally.
+    pub(super) fn plan_start(&mut self, interfaces: usize, with_rings: usize) -> Result<(), Error> {
         let workers = interfaces.saturating_mul(usize::from(self.workers));
         let max_workers = self.descriptors.max_workers();
         let needed = DescriptorBudget::needed(workers);
@@ -74,7 +75,10 @@ impl WorkerStarter {
         } else if workers > 0 {
             self.events.send(Event::DescriptorsNeeded { workers, needed });
         }
-        if let Some(rings) = &mut self.rings {
+        if let Some(rings) = &mut self.rings
+            && (with_rings > 0 || interfaces == 0)
+        {
+            let workers = with_rings.saturating_mul(usize::from(self.workers));
             let ring_len = rings.plan(workers, OpenPhase::AtStart)?;
             rings.reserve(workers, ring_len);
             self.events.send(rings.event(workers, ring_len));
@@ -97,7 +101,7 @@ impl WorkerStarter {
         }
         let table =
             self.tables.table(&interface.id).ok_or_else(|| "it has no session".to_owned())?;
-        self.reserve(interface)?;
+        self.descriptors.allocate(usize::from(self.workers))?;
         for number in 0..self.workers {
             match self.start_one(interface, &table.table, number) {
                 Ok(worker) => interface.workers.push(worker),
@@ -113,28 +117,33 @@ impl WorkerStarter {
         Err(self.cancel(interface, "it has no session"))
     }
 
-    /// Releases the memory and the descriptors of ended workers.
-    pub(super) fn release(&mut self, workers: usize, ring_len: usize) {
-        if let Some(rings) = &mut self.rings {
-            rings.release(workers, ring_len);
-        }
-        self.descriptors.release(workers);
+    /// Releases the memory and the descriptors of the ended workers of an interface.
+    pub(super) fn release(&mut self, interface: &mut InterfaceWorkers) {
+        self.release_rings(interface);
+        self.descriptors.release(interface.workers.len());
     }
 
-    /// Reserves memory and descriptors for the workers of an interface.
-    fn reserve(&mut self, interface: &mut InterfaceWorkers) -> Result<(), String> {
+    /// Reserves memory for the rings of an interface, unless it is reserved.
+    pub(super) fn reserve_rings(&mut self, interface: &mut InterfaceWorkers) -> Result<(), String> {
         let count = usize::from(self.workers);
-        if let Some(rings) = &self.rings {
-            let planned = rings.plan(count, OpenPhase::Later);
-            interface.ring_len = planned.map_err(|failure| failure.to_string())?;
-        }
-        self.descriptors.allocate(count)?;
-        if let Some(rings) = &mut self.rings
-            && rings.allocate(count, interface.ring_len)
-        {
-            self.events.send(rings.event(count, interface.ring_len));
+        let Some(rings) = self.rings.as_mut().filter(|_| interface.ring_len == 0) else {
+            return Ok(());
+        };
+        let planned = rings.plan(count, OpenPhase::Later);
+        let ring_len = planned.map_err(|failure| failure.to_string())?;
+        interface.ring_len = ring_len;
+        if rings.allocate(count, ring_len) {
+            self.events.send(rings.event(count, ring_len));
         }
         Ok(())
+    }
+
+    /// Releases the memory of the closed rings of an interface.
+    pub(super) fn release_rings(&mut self, interface: &mut InterfaceWorkers) {
+        let ring_len = std::mem::take(&mut interface.ring_len);
+        if let Some(rings) = self.rings.as_mut().filter(|_| ring_len > 0) {
+            rings.release(interface.workers.len(), ring_len);
+        }
     }
 
     /// Ends workers that were started and have no source yet. Returns the reason.
@@ -142,7 +151,7 @@ impl WorkerStarter {
         interface.send(|| Command::End);
         interface.workers.clear();
         self.registry.remove(interface.instance, &[]);
-        self.release(usize::from(self.workers), interface.ring_len);
+        self.descriptors.release(usize::from(self.workers));
         reason.to_owned()
     }
 

@@ -2,22 +2,22 @@
 //! its status.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::command::{Command, WorkerPort};
+use super::kernel_programs::{AttachReport, AttachedPrograms, TierRefusal};
 use super::load_sampler::LoadSampler;
+use super::receipt::Receipt;
 use super::shared_guard::SharedGuard;
 use super::source_accounting::SourceAccounting;
-use super::storm_detector::{StormAction, StormDetector, WorkerSample};
+use super::storm_detector::StormDetector;
 use crate::dataplane::{Counters, InterfaceIndex, MirrorTable, Sink, StepError, Worker};
 use crate::io::clock::Stopwatch;
 use crate::io::impair::{ImpairmentCounts, OptionallyImpaired};
 use crate::io::live::LiveSource;
 use crate::io::udp::{TargetReport, UdpSink};
-use crate::model::Direction;
 
 /// The status is published after this number of bursts, even without a request.
 const BURSTS_PER_STATUS: u32 = 4_096;
@@ -35,9 +35,6 @@ const OPEN_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a closed source is polled for frames that the kernel has announced: frames after an
 /// empty slot of an open block. The kernel closes the block within two time-outs of two seconds.
 const ANNOUNCED_FRAME_TIMEOUT: Duration = Duration::from_millis(4_500);
-
-/// How often a pause checks whether the ring is half full.
-const PAUSE_STEP: Duration = Duration::from_millis(1);
 
 /// The final counts of a worker.
 #[derive(Debug, Default)]
@@ -65,6 +62,14 @@ pub(super) struct WorkerThread {
     load: LoadSampler,
     sink: OptionallyImpaired<UdpSink>,
     source: Option<Box<dyn LiveSource>>,
+    /// The programs in the kernel that mirror the interface in place of a source.
+    programs: Option<AttachedPrograms>,
+    /// Why programs could not be attached, and how to report it, until the source is closed.
+    refused: Option<(AttachReport, TierRefusal)>,
+    /// The segments of super-frames that detached programs received.
+    detached_segments: u64,
+    /// The copies of programs that were detached, by target.
+    detached_targets: Vec<TargetReport>,
     port: WorkerPort,
     accounting: SourceAccounting,
     /// Whether unaccounted frames were reported.
@@ -82,6 +87,9 @@ pub(super) struct WorkerThread {
     warnings: Vec<String>,
 }
 
+mod programs;
+mod storm;
+
 impl WorkerThread {
     /// A worker for the only interface of the table.
     pub(super) fn new(
@@ -97,6 +105,10 @@ impl WorkerThread {
             load: LoadSampler::start(),
             sink,
             source: None,
+            programs: None,
+            refused: None,
+            detached_segments: 0,
+            detached_targets: Vec::new(),
             port,
             accounting: SourceAccounting::default(),
             has_reported: false,
@@ -147,7 +159,7 @@ impl WorkerThread {
         self.publish_status();
         WorkerResult {
             counters: self.worker.counters().clone(),
-            targets: self.sink.inner().target_reports(),
+            targets: self.target_reports(),
             impaired: self.sink.final_counts(),
             warnings: self.sink.inner_mut().take_warnings(),
             unaccounted: self.accounting.unaccounted(self.worker.counters()),
@@ -155,14 +167,28 @@ impl WorkerThread {
         }
     }
 
+    /// Applies all commands. Of consecutive tables only the newest is applied, because loading
+    /// programs for a table takes longer than a client needs to send the next one.
     fn carry_out_commands(&mut self) {
-        while let Some(command) = self.port.next_command() {
-            // Readers reorder counters for the newest table themselves. Every other command changes
-            // the status, which must be marked incomplete before the receipt is dropped.
-            if !matches!(command, Command::Table(..)) {
-                self.set_status_current(false);
+        let mut receipts = Vec::new();
+        let mut next = self.port.next_command();
+        while let Some(command) = next {
+            next = self.port.next_command();
+            match command {
+                Command::Table(table, receipt) => {
+                    receipts.push(receipt);
+                    if !matches!(next, Some(Command::Table(..))) {
+                        let all = Receipt::all(std::mem::take(&mut receipts));
+                        self.apply(Command::Table(table, all));
+                    }
+                }
+                // Readers reorder counters for the newest table themselves. Every other command
+                // changes the status, which must be marked incomplete before the receipt is dropped.
+                command => {
+                    self.set_status_current(false);
+                    self.apply(command);
+                }
             }
-            self.apply(command);
         }
     }
 
@@ -183,29 +209,38 @@ impl WorkerThread {
     /// Applies a command, then drops its receipt.
     fn apply(&mut self, command: Command) {
         match command {
-            Command::Table(table, _receipt) => {
+            Command::Table(table, receipt) => {
                 let table = self.guarded(&table).unwrap_or(table);
-                self.change_table(table);
+                if let Err(reason) = self.change_table(table) {
+                    receipt.fail(&reason);
+                }
             }
             Command::Source(source, receipt) => {
-                self.drain();
+                self.drain_source();
+                self.suspend_programs();
                 self.source = Some(source);
                 self.filter_for(&Arc::clone(self.worker.table()));
+                self.end_programs();
                 if let (None, Some(failure)) = (&self.source, &self.failure) {
                     receipt.fail(failure);
                 }
             }
-            Command::NoSource => self.drain(),
+            Command::Programs(command) => self.attach_programs(command),
+            Command::StartPrograms => self.start_programs(),
+            Command::SuspendPrograms(_receipt) => self.suspend_until_queues_are_empty(),
+            Command::NoSource(_receipt) => self.drain(),
             Command::End => self.is_ending = true,
         }
     }
 
     /// Replaces the table. The kernel filter is replaced first, because it must not drop frames
-    /// that the new table accepts.
-    fn change_table(&mut self, table: Arc<MirrorTable>) {
+    /// that the new table accepts. Returns why the old table stays in force, if it does.
+    fn change_table(&mut self, table: Arc<MirrorTable>) -> Result<(), String> {
         self.sink.release_delayed().unwrap_or_else(|error| self.fail(&error));
+        self.set_programs_table(&table)?;
         self.filter_for(&table);
         self.worker.change_table(table, Some(INTERFACE));
+        Ok(())
     }
 
     /// Replaces the loop guard, because the targets have changed.
@@ -213,7 +248,8 @@ impl WorkerThread {
     fn refresh_guard(&mut self) {
         let table = Arc::clone(self.worker.table());
         if let Some(table) = self.guarded(&table) {
-            self.change_table(table);
+            // If the old table stays in force, this is a warning.
+            let _ = self.change_table(table);
         }
     }
 
@@ -240,60 +276,9 @@ impl WorkerThread {
         }
     }
 
-    /// Suspends sending if copies return to the interface and are mirrored again and again.
-    fn watch_for_storm(&mut self) {
-        let sample = self.sample();
-        let StormAction::Pause(half) = self.storm.observe(sample) else { return };
-        let first_half = self.pause(half);
-        let middle = self.sample();
-        if first_half.is_break() || self.pause(half).is_break() {
-            let end = self.sample();
-            return self.storm.cancel_pause(end);
-        }
-        let end = self.sample();
-        if let Some(length) = self.storm.end_pause(middle, end) {
-            let targets = self.sink.inner_mut().suspend(length).join(", ");
-            self.warnings.push(format!(
-                "copies to {targets} come back to this interface and are mirrored again and again: \
-                 sending to them is suspended for {} s",
-                length.as_secs()
-            ));
-            self.publish_status();
-        }
-    }
-
-    /// Reads no frames for this time. Ends early when the ring is half full, so that it does not
-    /// overflow.
-    fn pause(&mut self, length: Duration) -> ControlFlow<()> {
-        let stopwatch = Stopwatch::start();
-        while let Some(left) = length.checked_sub(stopwatch.elapsed()).filter(|one| !one.is_zero())
-        {
-            if self.source.as_mut().is_some_and(|source| source.is_half_full()) {
-                return ControlFlow::Break(());
-            }
-            thread::park_timeout(left.min(PAUSE_STEP));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn sample(&mut self) -> WorkerSample {
-        self.count_lost();
-        let counters = self.worker.counters();
-        WorkerSample {
-            at: self.running.elapsed(),
-            frames: self.accounting.total().frames,
-            copies: counters.mirrored(),
-            egress_copies: counters.direction(Direction::Egress).mirrored,
-            is_tunnelled: self.sink.inner().is_tunnelled(),
-        }
-    }
-
     /// Processes one burst. Returns whether it had frames.
     fn step(&mut self) -> bool {
-        let Some(source) = &mut self.source else {
-            self.port.waker().wait(IDLE_WAIT);
-            return false;
-        };
+        let Some(source) = &mut self.source else { return self.wait_without_source() };
         match self.worker.step(&mut **source, &mut self.sink) {
             Ok(has_frames) => has_frames,
             Err(StepError::Source(error) | StepError::Sink(error)) => {
@@ -303,16 +288,23 @@ impl WorkerThread {
         }
     }
 
-    /// Closes a failed source. The supervisor reads the failure in the status and opens the device
+    /// Closes a failed source, or detaches failed programs. The supervisor reads the failure in the status and opens the device
     /// again.
     fn fail(&mut self, error: &io::Error) {
         self.detach_source();
+        self.detach_programs();
         self.set_status_current(false);
         self.failure = Some(error.to_string());
     }
 
-    /// Mirrors the frames that are still in the ring, and closes the source.
+    /// Mirrors the frames that are still in the ring, and closes the source. Detaches programs.
     fn drain(&mut self) {
+        self.detach_programs();
+        self.drain_source();
+    }
+
+    /// Mirrors the frames that are still in the ring, and closes the source.
+    fn drain_source(&mut self) {
         // If this fails, frames that arrive during the drain are mirrored too, for a limited time.
         let is_closed = self.source.as_mut().is_none_or(|source| source.close().is_ok());
         let (draining, mut quiet) = (Stopwatch::start(), Stopwatch::start());
@@ -342,8 +334,9 @@ impl WorkerThread {
         }
     }
 
-    /// Counts the losses of the source.
+    /// Counts the losses of the source, and what the programs counted.
     fn count_lost(&mut self) {
+        self.count_programs();
         if let Some(source) = &mut self.source {
             self.accounting.update(source.counts(), &mut self.worker);
         }
@@ -371,17 +364,20 @@ impl WorkerThread {
         let error = self.report_unaccounted(unaccounted);
         let counted = self.accounting.total();
         let ring_len = self.source.as_ref().map_or(0, |source| source.memory_len());
+        let targets = self.target_reports();
+        let super_frame_segments = counted.super_frame_segments + self.program_segments();
         let Self { worker, sink, port, .. } = self;
         port.publish_status(|status| {
             status.table = Some(Arc::clone(worker.table()));
             status.counters.clone_from(worker.counters());
-            status.targets = sink.inner().target_reports();
+            status.targets = targets;
             status.impaired = sink.counts();
             status.source = counted;
             status.unaccounted = unaccounted;
+            status.super_frame_segments = super_frame_segments;
             status.errors.extend(error);
             status.ring_len = ring_len.try_into().unwrap_or(u64::MAX);
-            status.has_source = self.source.is_some();
+            status.has_source = self.source.is_some() || self.programs.is_some();
             status.failure = self.failure.take().or_else(|| status.failure.take());
             status.warnings.append(&mut sink.inner_mut().take_warnings());
             status.source_warnings.extend(warnings.unwrap_or_default());

@@ -16,7 +16,7 @@ use crate::cli::sessions::SessionFlags;
 use crate::http::HostNames;
 use crate::io::live::{KernelFilter, RingOptions, SocketMark};
 use crate::io::udp::{EgressMode, Segmentation, UdpOptions};
-use crate::runtime::{CaptureMethod, InterfaceNamespace, MetricsOptions, Options, RingSize};
+use crate::runtime::{CaptureMethod, InterfaceNamespace, MetricsOptions, Options, RingSize, Tier};
 
 // The headings of `run --help`.
 const CAPTURE: &str = "Capture";
@@ -58,6 +58,13 @@ pub(in crate::cli) struct RunFlags {
     #[arg(help_heading = CAPTURE, long, value_name = "METHOD", value_enum, default_value_t = CaptureFlag::Ring)]
     pub(super) capture: CaptureFlag,
 
+    /// Tier that mirrors the interfaces. `ring`: frames go through a packet ring to a thread.
+    /// `kernel`: an eBPF program copies the frames in the kernel, with the lowest latency and CPU
+    /// time for each small packet; sessions that do not fit are an error. `auto`: `kernel` for each
+    /// interface whose sessions fit, otherwise `ring`. See docs/kernel-tier.md.
+    #[arg(help_heading = CAPTURE, long, value_name = "TIER", value_enum, default_value_t = TierFlag::Ring)]
+    pub(super) tier: TierFlag,
+
     /// Threads for each interface. All frames of a flow go to the same thread.
     #[arg(help_heading = CAPTURE, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) workers: u16,
@@ -90,7 +97,7 @@ pub(in crate::cli) struct RunFlags {
     /// How copies are sent. `auto` sends complete Ethernet frames if the next hop is known; they
     /// bypass the firewall of this host. `ip` sends IP packets, which the firewall filters.
     #[arg(help_heading = COPIES, long, value_name = "MODE", value_enum, default_value_t = SendMode::Auto)]
-    egress: SendMode,
+    pub(super) egress: SendMode,
 
     /// When to pass consecutive copies of one flow and length to the kernel as one message, which
     /// the kernel or the network card segments (UDP segmentation offload).
@@ -164,8 +171,21 @@ pub(super) enum CaptureFlag {
     Pnet,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SendMode {
+/// The tier that mirrors the interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TierFlag {
+    /// An eBPF program in the kernel. It needs Linux 6.6, and CAP_BPF, CAP_NET_ADMIN and
+    /// CAP_PERFMON.
+    Kernel,
+    /// Packet rings.
+    Ring,
+    /// The kernel tier where the sessions fit, packet rings elsewhere.
+    Auto,
+}
+
+/// How copies are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SendMode {
     /// Ethernet frames if the next hop is known, otherwise IP packets.
     Auto,
     /// IP packets.
@@ -228,9 +248,19 @@ impl RunFlags {
         self.mark.unwrap_or_else(|| self.own_mark.get_or_init(SocketMark::choose).value())
     }
 
+    /// The tier that mirrors the interfaces.
+    pub(super) const fn tier(&self) -> Tier {
+        match self.tier {
+            TierFlag::Kernel => Tier::Kernel,
+            TierFlag::Ring => Tier::Ring,
+            TierFlag::Auto => Tier::Auto,
+        }
+    }
+
     /// The options of live mirroring.
     pub(super) fn options(&self, namespace: InterfaceNamespace, hosts: HostNames) -> Options {
         Options {
+            tier: self.tier(),
             capture: match self.capture {
                 CaptureFlag::Ring => CaptureMethod::Ring,
                 CaptureFlag::Pnet => CaptureMethod::Pnet,

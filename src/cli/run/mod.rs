@@ -36,10 +36,13 @@ use crate::control::Registry;
 use crate::io::StopFlag;
 use crate::io::clock::Stopwatch;
 use crate::io::links::links;
+use crate::io::sandbox::KernelTier;
 use crate::io::sys::capability;
 use crate::report::MirrorReport;
 use crate::runtime::endpoint::PreparedEndpoint;
-use crate::runtime::{Error, EventSink, InterfaceNamespace, LiveMirror, Resources, Summary};
+use crate::runtime::{
+    Error, EventSink, InterfaceNamespace, LiveMirror, Options, Resources, Summary,
+};
 
 pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     if flags.log == LogFormat::Json {
@@ -59,7 +62,9 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
     }
     let reload = ReloadSignal::install()?;
     let namespace = match &flags.netns {
-        Some(name) => InterfaceNamespace::enter(name, privileges::drop_in_namespace),
+        Some(name) => {
+            InterfaceNamespace::enter(name, || privileges::drop_in_namespace(KernelTier::Denied))
+        }
         None => Ok(InterfaceNamespace::default()),
     };
     let namespace = namespace.map_err(Failure::failed)?;
@@ -75,12 +80,12 @@ pub(super) fn run(flags: &RunFlags) -> Result<Exit, Failure> {
         Resources::Registry(registry) => plan::devices(registry),
         Resources::Endpoint(_) => BTreeSet::new(),
     };
-    privileges::drop_unneeded(flags.mark());
-    enter_sandbox(flags, &namespace, &resources)?;
+    let options = flags.options(namespace.clone(), hosts);
+    privileges::drop_unneeded(flags.mark(), kernel_tier_of(&options));
+    enter_sandbox(flags, &options, &resources)?;
     let stopwatch = Stopwatch::start();
     let stop = StopFlag::new();
     signals::stop_on_signals(&stop)?;
-    let options = flags.options(namespace.clone(), hosts);
     let started = LiveMirror::start(&options, resources, events, stop.clone());
     let mirror = started.map_err(|error| failure(flags, error))?;
     let mirroring =
@@ -118,7 +123,7 @@ fn endpoint_resources(
 /// Restricts this thread, and threads that start later, to the files and ports that the run needs.
 fn enter_sandbox(
     flags: &RunFlags,
-    namespace: &InterfaceNamespace,
+    options: &Options,
     resources: &Resources,
 ) -> Result<(), Failure> {
     let endpoint = match resources {
@@ -131,10 +136,11 @@ fn enter_sandbox(
         state: flags.endpoint.state.as_deref(),
         credentials_directory: endpoint.and_then(|one| one.credentials_directory()),
         temporary_directory: endpoint.and_then(|one| one.temporary_directory()),
+        kernel_tier: kernel_tier_of(options),
         ports: ports.into_iter().flatten().map(|address| address.port()).collect(),
     });
     let Some(sandbox) = sandbox else { return Ok(()) };
-    namespace.enter_sandbox(sandbox.clone()).map_err(Failure::failed)?;
+    options.namespace.enter_sandbox(sandbox.clone()).map_err(Failure::failed)?;
     report_unenforced(&sandbox.enter());
     Ok(())
 }
@@ -149,6 +155,12 @@ fn failure(flags: &RunFlags, error: Error) -> Failure {
                 None => "mirror fewer interfaces or use fewer --workers".to_owned(),
             };
             Failure::usage(format_args!("--ring-size {}: {sentence}; {advice}", flags.ring_size))
+        }
+        Error::Tier { sentence, is_invalid: true } => {
+            Failure::usage(format_args!("--tier kernel: {sentence}"))
+        }
+        Error::Tier { sentence, is_invalid: false } => {
+            Failure::failed(format_args!("--tier kernel: {sentence}"))
         }
         Error::Metrics(sentence) => match flags.metrics {
             Some(address) => Failure::failed(format_args!("--metrics `{address}`: {sentence}")),
@@ -177,4 +189,9 @@ fn report(flags: &RunFlags, summary: &Summary, stopwatch: Stopwatch) -> MirrorRe
     report.add_delivery_errors(summary.targets.iter().map(delivery_errors));
     report.set_impaired(flags.impair.impairments().map(|_| summary.impaired));
     report
+}
+
+/// Whether a run with these options may use the kernel tier.
+fn kernel_tier_of(options: &Options) -> KernelTier {
+    if options.may_use_kernel_tier() { KernelTier::Allowed } else { KernelTier::Denied }
 }

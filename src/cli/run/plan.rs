@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::flags::RunFlags;
+use super::flags::{RunFlags, TierFlag};
 use crate::cli::exit::Failure;
 use crate::cli::terminal;
 use crate::control::account::returns_to_device;
-use crate::control::{Registry, with_network_ids};
+use crate::control::{Registry, kernel_fit, with_network_ids};
 use crate::io::links::{self, Link};
 use crate::model::NetworkInterfaceId;
 use crate::runtime::InterfaceNamespace;
@@ -55,7 +55,23 @@ pub(super) fn read_registry(
             interface.mac_address = link.mac;
         }
     }
-    Ok(with_network_ids(registry, flags.sessions.options().seed))
+    let registry = with_network_ids(registry, flags.sessions.options().seed);
+    check_tier(flags, &registry)?;
+    Ok(registry)
+}
+
+/// Rejects sessions that the kernel tier cannot mirror if it is required. A reload then keeps the
+/// previous configuration.
+fn check_tier(flags: &RunFlags, registry: &Registry) -> Result<(), Failure> {
+    if flags.tier != TierFlag::Kernel {
+        return Ok(());
+    }
+    let options = flags.sessions.options();
+    let mut fit = kernel_fit(registry, &options);
+    let refusal = fit.find_map(|(id, fit)| Some((id, fit.err()?)));
+    refusal.map_or(Ok(()), |(id, reason)| {
+        Err(Failure::usage(format_args!("--tier kernel: network interface `{id}`: {reason}")))
+    })
 }
 
 /// Checks the resources with which an endpoint starts: every network interface that has a session

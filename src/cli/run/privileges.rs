@@ -13,12 +13,13 @@ use rustix::thread::{
 use socket2::SockRef;
 
 use crate::cli::terminal;
+use crate::io::sandbox::KernelTier;
 
 /// Keeps the capabilities for capturing and for setting `mark`, drops all others permanently, and
-/// prints which are kept.
-pub(super) fn drop_unneeded(mark: u32) {
+/// prints which are kept. With the kernel tier, its capabilities are kept too.
+pub(super) fn drop_unneeded(mark: u32, tier: KernelTier) {
     let Some(initial) = limit_bounding_set() else { return };
-    let mut needed = CapabilitySet::NET_RAW;
+    let mut needed = needed_for_capture(tier);
     limit_effective(needed, initial);
     // SO_MARK needs CAP_NET_ADMIN before Linux 5.17; since then CAP_NET_RAW is sufficient.
     if !can_set_mark(mark) {
@@ -31,9 +32,22 @@ pub(super) fn drop_unneeded(mark: u32) {
 
 /// Does the same for the thread that has entered the network namespace of the interfaces, which
 /// opens packet sockets and sets no mark.
-pub(super) fn drop_in_namespace() {
+pub(super) fn drop_in_namespace(tier: KernelTier) {
     if let Some(initial) = limit_bounding_set() {
-        keep_permanently(CapabilitySet::NET_RAW, initial);
+        keep_permanently(needed_for_capture(tier), initial);
+    }
+}
+
+/// The kernel tier loads programs and changes devices after the start, too.
+fn needed_for_capture(tier: KernelTier) -> CapabilitySet {
+    match tier {
+        KernelTier::Denied => CapabilitySet::NET_RAW,
+        KernelTier::Allowed => {
+            CapabilitySet::NET_RAW
+                | CapabilitySet::BPF
+                | CapabilitySet::NET_ADMIN
+                | CapabilitySet::PERFMON
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod targets_and_rings;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tiers;
 mod totals;
 
 pub(super) use server::start;

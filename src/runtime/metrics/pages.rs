@@ -72,7 +72,9 @@ impl Pages {
         let unaccounted = snapshot.unaccounted();
         let targets_without_address = snapshot.targets_without_address();
         if snapshot.is_attached() && unaccounted.is_empty() {
-            return page(StatusCode::OK, PLAIN, healthy_text(&targets_without_address));
+            let tiers = snapshot.tier_lines().into_iter().map(|line| line + "\n");
+            let text = healthy_text(&targets_without_address);
+            return page(StatusCode::OK, PLAIN, text + &tiers.collect::<String>());
         }
         let missing = snapshot.missing().into_iter();
         let missing = missing
@@ -84,7 +86,9 @@ impl Pages {
             (false, true) => "some network interfaces are not attached",
             (false, false) => "no network interface is attached",
         };
-        let unhealthy = UnhealthyBody { status, missing, unaccounted, targets_without_address };
+        let tiers = snapshot.tier_lines();
+        let unhealthy =
+            UnhealthyBody { status, missing, unaccounted, targets_without_address, tiers };
         let body = serde_json::to_string(&unhealthy).unwrap_or_default() + "\n";
         page(StatusCode::SERVICE_UNAVAILABLE, "application/json", body)
     }
@@ -100,6 +104,9 @@ struct UnhealthyBody<'s> {
     /// Targets of sessions without an address. They alone do not make the run unhealthy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     targets_without_address: Vec<&'s str>,
+    /// The tiers of the interfaces, if they were chosen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tiers: Vec<String>,
 }
 
 #[derive(Serialize)]

@@ -66,7 +66,8 @@ pub(super) fn known_addresses(snapshot: &Snapshot) -> MetricFamily {
 }
 
 /// The families by device and worker. A worker whose interface is no longer configured keeps its
-/// counters, but has no gauges.
+/// counters, but has no gauges. In the kernel tier only worker 0 has gauges, because the others have
+/// no source.
 pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 7] {
     let [
         mut frames,
@@ -110,7 +111,7 @@ pub(super) fn rings(snapshot: &Snapshot) -> [MetricFamily; 7] {
         overtruncated.add(ring_labels(worker), worker.ring.overtruncated);
         unaccounted.add(ring_labels(worker), worker.ring.unaccounted);
     }
-    for worker in snapshot.active_workers() {
+    for worker in snapshot.active_workers().filter(|one| snapshot.has_source(one)) {
         size.add(ring_labels(worker), worker.ring.bytes_len);
         attached.add(ring_labels(worker), u64::from(worker.is_attached));
         filtered.add(ring_labels(worker), u64::from(worker.ring.is_filtered));

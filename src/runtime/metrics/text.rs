@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::family::{MetricFamily, MetricKind};
-use super::{aws, sessions, targets_and_rings, totals};
+use super::{aws, sessions, targets_and_rings, tiers, totals};
 use crate::runtime::snapshot::Snapshot;
 
 /// The format of the text.
@@ -65,6 +65,7 @@ fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
     families.extend(targets_and_rings::targets(snapshot));
     families.push(targets_and_rings::known_addresses(snapshot));
     families.extend(targets_and_rings::rings(snapshot));
+    families.extend(tiers::families(snapshot));
     families.extend(aws::families(snapshot));
     families
 }

@@ -83,7 +83,7 @@ impl LiveSource for RingWithWaitingFrames {
     }
 }
 
-fn worker() -> WorkerThread {
+pub(super) fn worker() -> WorkerThread {
     let port = WorkerPort::new(Waker::new().unwrap());
     let egress = Arc::new(Egress::new(UdpOptions::default()));
     let table = Arc::new(MirrorTable::new(TableParts::default()));
@@ -95,7 +95,7 @@ fn guard() -> Arc<LoopGuard> {
     Arc::new(LoopGuard::new([].iter()))
 }
 
-fn source(frames: usize) -> Command {
+pub(super) fn source(frames: usize) -> Command {
     Command::Source(Box::new(RingWithWaitingFrames::with(frames)), Receipt::none())
 }
 
@@ -105,7 +105,7 @@ fn waiting_frames_are_read_before_a_source_is_closed() {
     worker.apply(source(3));
     worker.apply(source(5));
     assert_eq!(worker.worker.counters().received, 3);
-    worker.apply(Command::NoSource);
+    worker.apply(Command::NoSource(Receipt::none()));
     assert_eq!(worker.worker.counters().received, 8);
 }
 

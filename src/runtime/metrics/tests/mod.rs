@@ -5,6 +5,7 @@ mod exposition;
 mod exposition_parser;
 mod serving;
 mod sums;
+mod tiers;
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::dataplane::{
 use crate::io::memory::{FrameSource, MemoryFrame};
 use crate::io::udp::TargetReport;
 use crate::model::{Direction, NetworkInterface};
-use crate::runtime::{InterfaceSnapshot, RingSnapshot, Snapshot, WorkerSnapshot};
+use crate::runtime::{InterfaceSnapshot, InterfaceTier, RingSnapshot, Snapshot, WorkerSnapshot};
 
 /// A sink that drops every third copy and truncates every fifth to 30 bytes.
 #[derive(Default)]
@@ -153,6 +154,7 @@ fn interfaces(table: &Arc<MirrorTable>) -> Vec<InterfaceSnapshot> {
         |(index, interface): (InterfaceIndex, &Arc<NetworkInterface>)| InterfaceSnapshot {
             id: interface.id().to_string(),
             device: Some(format!("eth{index}")),
+            tier: InterfaceTier::default(),
             table: Arc::clone(table),
         };
     with_session.map(snapshot).collect()
