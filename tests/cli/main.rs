@@ -22,5 +22,6 @@ mod sandbox;
 mod signals;
 mod target_addresses;
 mod terminal;
+mod tier;
 mod unused_options;
 mod workers;

@@ -2,6 +2,7 @@
 //! and captures of other projects.
 
 mod aws_capture;
+mod kernel_tier;
 mod replay;
 mod shared_captures;
 mod tshark;

@@ -85,7 +85,7 @@ fn after_an_overflow_single_frames_arrive_again() {
 }
 
 /// Ends the threads that use the processors when it is dropped, even by a panic.
-struct SetOnDrop<'a>(&'a AtomicBool);
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {

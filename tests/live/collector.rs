@@ -35,6 +35,20 @@ pub(crate) struct Collector {
 impl Collector {
     /// Listens at port 4789 of an address of the namespace.
     pub(crate) fn listen(namespace: &Namespace, address: &str) -> Self {
+        let arrived: Arc<Mutex<Vec<ReceivedCopy>>> = Arc::default();
+        let copies = Arc::clone(&arrived);
+        let keep = move |copy| copies.lock().unwrap().push(copy);
+        let mut collector = Self::listen_with(namespace, address, keep);
+        collector.arrived = arrived;
+        collector
+    }
+
+    /// The same, but passes each copy to `receive` and stores none.
+    pub(crate) fn listen_with(
+        namespace: &Namespace,
+        address: &str,
+        receive: impl FnMut(ReceivedCopy) + Send + 'static,
+    ) -> Self {
         let address = SocketAddr::new(address.parse::<IpAddr>().unwrap(), VXLAN_PORT);
         let socket = namespace.inside(|| {
             let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None).unwrap();
@@ -44,10 +58,10 @@ impl Collector {
         });
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let socket = UdpSocket::from(socket);
-        let (arrived, is_over) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let (copies, end) = (Arc::clone(&arrived), Arc::clone(&is_over));
-        let thread = thread::spawn(move || listen(&socket, &copies, &end));
-        Self { arrived, is_over, thread: Some(thread) }
+        let is_over = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&is_over);
+        let thread = thread::spawn(move || listen(&socket, receive, &end));
+        Self { arrived: Arc::default(), is_over, thread: Some(thread) }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -105,15 +119,13 @@ pub(crate) fn by_network(arrived: &[ReceivedCopy]) -> BTreeMap<u32, usize> {
     counts
 }
 
-fn listen(socket: &UdpSocket, arrived: &Mutex<Vec<ReceivedCopy>>, is_over: &AtomicBool) {
+fn listen(socket: &UdpSocket, mut receive: impl FnMut(ReceivedCopy), is_over: &AtomicBool) {
     let mut buffer = vec![0; MAX_FRAME_LEN];
     loop {
         // Read the flag first: copies that arrived before the end are still read.
         let is_last = is_over.load(Ordering::Acquire);
         match socket.recv_from(&mut buffer) {
-            Ok((len, from)) => {
-                arrived.lock().unwrap().push(decapsulated(&buffer[..len], from.port()));
-            }
+            Ok((len, from)) => receive(decapsulated(&buffer[..len], from.port())),
             Err(_) if is_last => return,
             Err(_) => {}
         }

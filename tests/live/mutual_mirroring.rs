@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::binding::bind_udp;
+use crate::kernel_tier::is_available;
 use crate::mirror::Mirror;
 use crate::waiting::pause;
 use testkit::namespace::{Namespace, can_run};
@@ -164,5 +165,29 @@ fn three_hosts_in_a_cycle_stop_looping() {
         let ring = [("10.5.0.2", 7_000), ("10.5.0.3", 8_000), ("10.5.0.1", 9_000)];
         let words = ring.map(|(ip, port)| format!("{} {more}", target(ip, port)));
         hosts.assert_quiet(&words);
+    }
+}
+
+/// Each host makes its copies in the kernel, while a frame passes its device.
+#[test]
+fn hosts_that_mirror_to_each_other_in_the_kernel_tier_stop_looping() {
+    for (test, count) in [("kt-two", 2), ("kt-ring", 3)] {
+        let Some(hosts) = Hosts::new(test, count) else { return };
+        if !is_available(&hosts.hosts[0]) {
+            return;
+        }
+        for (ports, more) in [
+            ([4_789; 3], "--tier kernel"),
+            ([7_000, 8_000, 9_000], "--tier kernel"),
+            ([7_000, 8_000, 9_000], "--tier kernel --packet-length 82"),
+        ] {
+            let next = |host: usize| format!("10.5.0.{}", (host + 1) % count + 1);
+            let words =
+                (0..count).map(|host| format!("{} {more}", target(&next(host), ports[host])));
+            // Copies are made at once, so more of them pass before the kernel limits ICMP errors.
+            let (packets, nested) = hosts.one_datagram(&words.collect::<Vec<_>>());
+            assert!((4..=4 * MAX_PACKETS).contains(&packets), "{packets} packets: {more}");
+            assert!(nested >= 1, "{more}");
+        }
     }
 }

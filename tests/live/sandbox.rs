@@ -14,7 +14,7 @@ use testkit::print_uncaptured;
 const NET_RAW: u64 = 1 << 13;
 
 /// A line of /proc/PID/task/TID/status for each thread, by the name of the thread.
-fn status_of_threads(mirror: &Mirror, key: &str) -> Vec<(String, String)> {
+pub(crate) fn status_of_threads(mirror: &Mirror, key: &str) -> Vec<(String, String)> {
     let tasks = fs::read_dir(format!("/proc/{}/task", mirror.id())).unwrap();
     // A thread may end meanwhile.
     let status =

@@ -81,20 +81,16 @@ pub(crate) fn streams(lab: &Lab, (_, host): (&str, &str), count: usize, len: usi
     });
 }
 
-/// Sends `len` bytes without long repetitions.
+/// Sends the bytes of [`stream_bytes`].
 fn send_stream(mut stream: &TcpStream, len: usize) {
-    let mut word: u32 = 1;
-    let mut chunk = vec![0; 32 << 10];
-    let mut left = len;
-    while left > 0 {
-        for bytes in chunk.chunks_mut(4) {
-            word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            bytes.copy_from_slice(&word.to_be_bytes());
-        }
-        let part = left.min(chunk.len());
-        stream.write_all(&chunk[..part]).unwrap();
-        left -= part;
-    }
+    stream.write_all(&stream_bytes(len)).unwrap();
+}
+
+/// `len` bytes without long repetitions, always the same.
+pub(crate) fn stream_bytes(len: usize) -> Vec<u8> {
+    let next = |word: &u32| Some(word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    let words = std::iter::successors(next(&1), next);
+    words.flat_map(u32::to_be_bytes).take(len).collect()
 }
 
 fn receive_stream(mut stream: &TcpStream, len: usize) {
