@@ -143,13 +143,17 @@ class Lab:
         raise RuntimeError(f"no device {device} in {name}")
 
     def wait_for_capture(self, timeout):
-        """Waits until a program captures a device of the host by a packet socket. Returns whether
-        one does within `timeout` seconds."""
+        """Waits until a program captures a device of the host, by a packet socket or by programs of
+        the kernel tier, which has a pad. Returns whether one does within `timeout` seconds."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             with open(f"/proc/{self.holders[self.host].pid}/net/packet", encoding="ascii") as lines:
                 # columns: sk RefCnt Type Proto Iface R Rmem User Inode
                 if any(columns[4] != "0" and columns[5] == "1" for columns in map(str.split, list(lines)[1:])):
+                    return True
+            with open(f"/proc/{self.holders[self.host].pid}/net/dev", encoding="ascii") as lines:
+                if any(line.split(":")[0].strip().endswith("-pad") for line in lines):
+                    time.sleep(0.5)  # the programs are attached after the pad is there
                     return True
             time.sleep(0.05)
         return False

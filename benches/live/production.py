@@ -10,7 +10,7 @@ from lab import H0_ADDRESS
 G0_ADDRESS = "10.98.1.2"
 PORT = "5001"
 FLOW = os.path.join(os.path.dirname(os.path.abspath(__file__)), "flow.py")
-TECHNIQUES = ("nothing", "tc", "ours")
+TECHNIQUES = ("nothing", "tc", "ours", "kernel")
 # The columns of the table: the key of a run, and the factor to the unit of the column.
 COLUMNS = (("bulk", 8e-9), ("paced", 8e-9), ("p50_ns", 1e-3), ("p99_ns", 1e-3))
 

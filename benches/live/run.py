@@ -23,10 +23,10 @@ import techniques
 from fingerprint import fingerprint
 from lab import Lab
 
-TECHNIQUES = ("nothing", "tc", "pnet", "packet-agent", "before", "ours")
+TECHNIQUES = ("nothing", "tc", "pnet", "packet-agent", "before", "ours", "kernel")
 
 # Techniques that truncate copies to a PacketLength.
-TRUNCATING = ("before", "ours")
+TRUNCATING = ("before", "ours", "kernel")
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 

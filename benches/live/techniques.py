@@ -110,7 +110,8 @@ def available(binary, agent, agent_arguments, before=None):
     """The techniques that can run here, by name, and a line about each that cannot."""
     techniques, missing = {"nothing": nothing, "tc": traffic_control}, []
     help_text, why_not = help_of_run(binary)
-    options_of = {"pnet": ("--capture", "pnet"), "ours": (), "ours/128": ("--packet-length", "128")}
+    options_of = {"pnet": ("--capture", "pnet"), "ours": (), "ours/128": ("--packet-length", "128"),
+                  "kernel": ("--tier", "kernel"), "kernel/128": ("--tier", "kernel", "--packet-length", "128")}
     for name, options in options_of.items():
         if help_text is None or (options and options[0] not in help_text):
             missing.append(f"{name}: {why_not or f'{binary} run has no option {options[0]}'}")
