@@ -62,13 +62,15 @@ impl Size {
     }
 }
 
-/// An arithmetic or logical operation. Shifts are logical.
+/// An arithmetic or logical operation. Shifts are logical, and division is unsigned; a division by
+/// zero gives zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the operations")]
 pub enum Alu {
     Add,
     Subtract,
     Multiply,
+    Divide,
     Or,
     And,
     ShiftLeft,
@@ -83,6 +85,7 @@ impl Alu {
             Self::Add => 0x00,
             Self::Subtract => 0x10,
             Self::Multiply => 0x20,
+            Self::Divide => 0x30,
             Self::Or => 0x40,
             Self::And => 0x50,
             Self::ShiftLeft => 0x60,

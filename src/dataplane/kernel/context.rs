@@ -15,6 +15,7 @@
 //! 192 copies, bytes, truncated, truncated to the MTU     copies that were made
 //! 224 failed, failed bytes                               the kernel had no memory for the headers
 //! 240 refused, refused bytes                             the egress device refused them
+//! 256 is truncated, is truncated to the MTU              of the copy that is being made
 //! ```
 //!
 //! An entry of the map of paths has the same fields up to 192. Its first field is `state` instead:
@@ -41,9 +42,11 @@ pub(super) const FAILED: i16 = 224;
 pub(super) const FAILED_BYTES: i16 = 232;
 pub(super) const REFUSED: i16 = 240;
 pub(super) const REFUSED_BYTES: i16 = 248;
+pub(super) const IS_TRUNCATED: i16 = 256;
+pub(super) const IS_TRUNCATED_TO_MTU: i16 = 264;
 
 /// The length of the context in bytes.
-pub const CONTEXT_LEN: usize = 256;
+pub const CONTEXT_LEN: usize = 272;
 /// The length of an entry of the map of paths in bytes.
 pub const PATH_LEN: usize = 192;
 /// Where the header of a path begins in its entry.

@@ -64,8 +64,7 @@ pub fn encapsulator(place: Place, marks: KernelMarks) -> Result<Code, AssemblyEr
     code.store(Size::Word, R6, skb::MARK, marks.finished());
     match place {
         Place::EgressDevice => {
-            emit_add(&mut code, (R7, ctx::COPIES), 1, R1);
-            emit_add(&mut code, (R7, ctx::BYTES), R8, R1);
+            emit_copied(&mut code);
             code.set(R0, NEXT);
         }
         Place::PadPort => emit_pass_on(&mut code),
@@ -104,6 +103,8 @@ fn emit_truncation(code: &mut Assembler, failed: Label) {
     let whole = code.label();
     code.load(Size::Word, R8, R6, skb::LEN);
     code.load(Size::Word, R9, R7, ctx::MAX_INNER);
+    code.store(Size::Double, R7, ctx::IS_TRUNCATED, 0);
+    code.store(Size::Double, R7, ctx::IS_TRUNCATED_TO_MTU, 0);
     code.jump_if(Condition::AtMost, R8, R9, whole);
     code.set(R1, R6);
     code.set(R2, R9);
@@ -111,11 +112,23 @@ fn emit_truncation(code: &mut Assembler, failed: Label) {
     code.call(FunctionId::SkbChangeTail);
     code.jump_if(Condition::NotEqual, R0, 0, failed);
     code.set(R8, R9);
-    emit_add(code, (R7, ctx::TRUNCATED), 1, R1);
+    code.store(Size::Double, R7, ctx::IS_TRUNCATED, 1);
     code.load(Size::Word, R1, R7, ctx::PACKET_LEN);
     code.jump_if(Condition::Equal, R1, R9, whole);
-    emit_add(code, (R7, ctx::TRUNCATED_TO_MTU), 1, R1);
+    code.store(Size::Double, R7, ctx::IS_TRUNCATED_TO_MTU, 1);
     code.place(whole);
+}
+
+/// Counts a copy that was made.
+fn emit_copied(code: &mut Assembler) {
+    emit_add(code, (R7, ctx::COPIES), 1, R1);
+    emit_add(code, (R7, ctx::BYTES), R8, R1);
+    for (flag, sum) in
+        [(ctx::IS_TRUNCATED, ctx::TRUNCATED), (ctx::IS_TRUNCATED_TO_MTU, ctx::TRUNCATED_TO_MTU)]
+    {
+        code.load(Size::Double, R2, R7, flag);
+        emit_add(code, (R7, sum), R2, R1);
+    }
 }
 
 /// Prepends the headers of the context and sets the lengths in them.
@@ -173,8 +186,7 @@ fn emit_pass_on(code: &mut Assembler) {
     code.set(R3, 0);
     code.call(FunctionId::CloneRedirect);
     code.jump_if(Condition::NotEqual, R0, 0, refused);
-    emit_add(code, (R7, ctx::COPIES), 1, R1);
-    emit_add(code, (R7, ctx::BYTES), R8, R1);
+    emit_copied(code);
     code.jump(end);
     code.place(refused);
     emit_add(code, (R7, ctx::REFUSED), 1, R1);

@@ -9,7 +9,7 @@ use crate::model::Direction;
 /// The shortest PacketLength: the kernel does not truncate a frame inside its headers
 /// (`__bpf_skb_min_len` of net/core/filter.c). This is Ethernet with two tags and the longest IPv4
 /// header.
-const MIN_PACKET_LENGTH: usize = 14 + 2 * 4 + 60;
+pub(super) const MIN_PACKET_LENGTH: usize = 14 + 2 * 4 + 60;
 
 /// Checks the sessions of an interface.
 ///

@@ -88,24 +88,22 @@ fn emit_test(code: &mut Assembler, bucket: (i16, usize), full: Label) {
     code.place(none);
 }
 
-/// Adds the cost of the copies. If another processor changes the bucket at the same time, one retry
-/// is made; after that its charge counts alone.
+/// Adds the cost of the copies. If another processor changes the bucket at the same time, that has
+/// made it full later than now already, and the cost is added to what it stored.
 fn emit_charge(code: &mut Assembler, bucket: (i16, usize)) {
-    let none = code.label();
+    let (none, later) = (code.label(), code.label());
     emit_bucket(code, bucket, none);
     emit_cost(code, R5);
-    for _ in 0..2 {
-        let later = code.label();
-        code.load(Size::Double, R0, R2, 0);
-        code.set(R3, R0);
-        code.jump_if(Condition::AtLeast, R3, R9, later);
-        code.set(R3, R9);
-        code.place(later);
-        code.alu(Alu::Add, R3, R5);
-        code.set(R4, R0);
-        code.compare_exchange(R2, 0, R3);
-        code.jump_if(Condition::Equal, R0, R4, none);
-    }
+    code.load(Size::Double, R0, R2, 0);
+    code.set(R3, R0);
+    code.jump_if(Condition::AtLeast, R3, R9, later);
+    code.set(R3, R9);
+    code.place(later);
+    code.alu(Alu::Add, R3, R5);
+    code.set(R4, R0);
+    code.compare_exchange(R2, 0, R3);
+    code.jump_if(Condition::Equal, R0, R4, none);
+    code.atomic_add(R2, 0, R5);
     code.place(none);
 }
 

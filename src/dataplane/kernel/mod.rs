@@ -39,6 +39,7 @@ mod ports;
 pub(crate) mod random_rules;
 mod record;
 mod rule_fields;
+mod segments;
 #[cfg(test)]
 pub(crate) mod specification;
 mod stack;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::context::{HeaderKind, PathEntry};
+use super::fit::MIN_PACKET_LENGTH;
 use super::fixed_sums::take_fixed_sums;
 use crate::dataplane::encap::{InnerBytes, OuterTemplate};
 use crate::dataplane::endpoints::DropCause;
@@ -65,7 +66,14 @@ impl KernelPath {
         places.zip(source).for_each(|(place, octet)| *place = octet);
         let mtu = u16::try_from(route.mtu).unwrap_or(u16::MAX);
         let max_inner_len = self.template.max_inner_len(Some(mtu)).min(self.max_inner_len);
-        PathEntry { device_index: route.device_index, max_inner_len, ..self.entry_with(header) }
+        // The kernel would refuse to truncate inside the headers of a frame.
+        let is_short = usize::try_from(max_inner_len).is_ok_and(|len| len < MIN_PACKET_LENGTH);
+        PathEntry {
+            state: is_short.then_some(DropCause::MessageTooLong),
+            device_index: route.device_index,
+            max_inner_len,
+            ..self.entry_with(header)
+        }
     }
 
     /// The headers of copies on this path.

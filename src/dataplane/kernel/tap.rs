@@ -14,6 +14,7 @@ use super::decision::{Decision, OwnCopies};
 use super::encapsulator::{KernelMarks, NEXT};
 use super::layout::{key, maps, skb};
 use super::record::{self, RecordTable};
+use super::segments::emit_segments;
 use super::stack::{
     CONTEXT, COUNTERS, ENTRY, ENTRY_ADDRESS, HASH, KEY, MARK, PATH, RECORD, SEGMENTS, ZERO,
     emit_add, emit_lookup,
@@ -104,11 +105,7 @@ fn emit_start(code: &mut Assembler, exits: Exits) {
     code.set(R9, R0);
     emit_lookup(code, maps::COUNTERS, ZERO, exits.next);
     code.store(Size::Double, R10, COUNTERS, R0);
-    let has_segments = code.label();
-    code.load(Size::Word, R1, R6, skb::GSO_SEGS);
-    code.jump_if(Condition::NotEqual, R1, 0, has_segments);
-    code.set(R1, 1);
-    code.place(has_segments);
+    emit_segments(code);
     code.store(Size::Double, R10, SEGMENTS, R1);
 }
 

@@ -19,6 +19,9 @@ pub enum KernelTierError {
     /// The programs cannot send to an address. The value is a sentence without a period.
     #[error("{0}")]
     Path(String),
+    /// The kernel is a real-time kernel: programs on one processor may interrupt each other.
+    #[error("the kernel is PREEMPT_RT, on which the context of a copy is not safe")]
+    RealTime,
     /// The kernel has no tcx hooks.
     #[error("the kernel has no tcx hooks: expected Linux 6.6 or newer")]
     Unsupported,

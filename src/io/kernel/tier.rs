@@ -19,6 +19,9 @@ use crate::io::sys::bpf::{Hook, Link, Map, MapKind, Program};
 use crate::io::sys::capability;
 use crate::io::udp::{Egress, NeighbourId};
 
+/// Contains 1 on a kernel with PREEMPT_RT; other kernels do not have it.
+const REAL_TIME: &str = "/sys/kernel/realtime";
+
 /// How long the kernel is not asked again about a neighbour: about as long as it waits between two
 /// of its own probes (`retrans_time_ms`).
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -50,6 +53,9 @@ impl KernelTier {
         if !missing.is_empty() {
             let missing = missing.into_iter().map(str::to_owned).collect();
             return Err(KernelTierError::MissingCapabilities(missing));
+        }
+        if std::fs::read_to_string(REAL_TIME).is_ok_and(|text| text.trim() == "1") {
+            return Err(KernelTierError::RealTime);
         }
         let types = KernelTypes::read()?;
         let marks = KernelMarks { own: mark };

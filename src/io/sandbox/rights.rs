@@ -81,6 +81,7 @@ impl Sandbox {
         self.kernel_tier = kernel_tier;
         if kernel_tier == KernelTier::Allowed {
             self.allow_read("/sys/kernel/btf/vmlinux");
+            self.allow_read("/sys/kernel/realtime");
             self.allow_read("/sys/devices/system/cpu/possible");
         }
     }
