@@ -19,6 +19,7 @@ use super::options::Options;
 use super::receipt::Receipt;
 use super::routes;
 use super::task_pool::{DEVICE_THREADS, TaskPool};
+use super::tier::ActiveTier;
 use super::tier_chooser::TierChooser;
 use super::totals::{RunTotals, Summary};
 use super::worker_registry::WorkerRegistry;
@@ -320,7 +321,9 @@ impl Supervisor {
     /// Opens the rings of a device on another thread.
     fn open_in_background(&mut self, interface: &InterfaceWorkers, link: Link) {
         let (id, instance) = (interface.id.clone(), interface.instance);
-        let ring = (interface.ring_len, interface.was_attached);
+        // Only programs of the interface count what rings reject that are not in use yet.
+        let has_programs = interface.was_attached && interface.tier == ActiveTier::Kernel;
+        let ring = (interface.ring_len, has_programs);
         let wakers: Vec<_> =
             interface.workers.iter().map(|worker| worker.port.waker().clone()).collect();
         let (opener, messages) = (self.shared.opener.clone(), self.channels.messages.clone());
