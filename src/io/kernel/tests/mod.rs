@@ -6,3 +6,4 @@ mod frames;
 mod nesting;
 mod parser;
 mod test_program;
+mod whole_frames;
