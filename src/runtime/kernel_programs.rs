@@ -156,6 +156,8 @@ pub(super) struct AttachedPrograms {
     pub(super) keeps_table: bool,
     /// Whether they do not fit the newest table and drop all copies until rings are open.
     pub(super) is_suspended: bool,
+    /// The last warning about a target that they cannot send to.
+    pub(super) path_warning: Option<String>,
     /// Sends a report to the supervisor.
     pub(super) report: AttachReport,
 }

@@ -7,7 +7,7 @@ use super::kernel_programs::{AttachPrograms, KernelPrograms, TierRefusal};
 use super::options::Options;
 use super::tier::Tier;
 use crate::dataplane::MirrorTable;
-use crate::dataplane::kernel::check_fit;
+use crate::dataplane::kernel::check_table;
 use crate::io::kernel::{KernelMirror, KernelTier, KernelTierError};
 use crate::io::links::Link;
 use crate::io::udp::Egress;
@@ -105,7 +105,7 @@ impl TierChooser {
                 "each frame passes a loopback device twice".into(),
             ));
         }
-        check_fit(table.sessions()).err().map(|error| KernelTierError::from(error).into())
+        check_table(table).err().map(|error| KernelTierError::from(error).into())
     }
 }
 

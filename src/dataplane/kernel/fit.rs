@@ -1,8 +1,10 @@
 //! Checks whether the kernel tier can mirror the sessions of an interface.
 
 use super::does_not_fit::DoesNotFit;
+use super::known_targets::check_targets;
 use super::tables::MAX_RULES;
 use crate::dataplane::rules::rules_of;
+use crate::dataplane::table::MirrorTable;
 use crate::dataplane::table_parts::CompiledSession;
 use crate::model::Direction;
 
@@ -24,6 +26,15 @@ pub fn check_fit(sessions: &[CompiledSession]) -> Result<(), DoesNotFit> {
         }
     }
     check_rules(sessions)
+}
+
+/// Checks all that is known of a table before it is translated.
+///
+/// # Errors
+/// [`DoesNotFit`] for sessions that the programs cannot express, or too many target addresses.
+pub fn check_table(table: &MirrorTable) -> Result<(), DoesNotFit> {
+    check_fit(table.sessions())?;
+    check_targets(table.loop_guard().known())
 }
 
 /// Whether the rules of each direction and address family fit into the tables of a program.

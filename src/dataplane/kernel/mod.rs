@@ -57,7 +57,7 @@ pub use does_not_fit::DoesNotFit;
 pub use encapsulator::{KernelMarks, Place, encapsulator};
 #[cfg(test)]
 pub(crate) use far_headers::flow_fields_program;
-pub use fit::check_fit;
+pub use fit::{check_fit, check_table};
 #[cfg(test)]
 pub(crate) use outcome::reason_code;
 pub use outcome::{KernelOutcome, OutcomeList};

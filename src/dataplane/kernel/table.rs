@@ -6,8 +6,7 @@ use super::counter_layout::{CounterLayout, MAX_COUNTERS};
 use super::decision::Decision;
 use super::direction_tables::{Buckets, DirectionTables, records};
 use super::does_not_fit::DoesNotFit;
-use super::fit::check_fit;
-use super::known_targets::check_targets;
+use super::fit::check_table;
 use super::outcome::OutcomeList;
 use super::paths::KernelPath;
 use super::tables::WordTables;
@@ -35,8 +34,7 @@ impl KernelTable {
     /// # Errors
     /// A session that the programs cannot express.
     pub fn new(table: &MirrorTable) -> Result<Self, DoesNotFit> {
-        check_fit(table.sessions())?;
-        check_targets(table.loop_guard().known())?;
+        check_table(table)?;
         let mut outcomes = OutcomeList::default();
         let mut words = |direction| {
             let mut of_family = |is_ipv4| WordTables::new(table, direction, is_ipv4, &mut outcomes);

@@ -1,12 +1,13 @@
 //! The programs and maps of one table.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::error::KernelTierError;
 use super::path_maps::PathMaps;
 use super::tier::KernelTier;
 use crate::dataplane::kernel::{KernelCounts, KernelPath, KernelTable, MirrorState, PathEntry};
-use crate::dataplane::{Counters, MirrorTable};
+use crate::dataplane::{Counters, DropCause, MirrorTable};
 use crate::io::sys::bpf::{Map, MapKind, Program};
 use crate::io::udp::FrameRoute;
 use crate::model::Direction;
@@ -118,27 +119,35 @@ impl Generation {
     }
 
     /// Updates the entries of the paths. Returns whether all are up to date and usable, so that
-    /// nothing must be done before a route changes.
+    /// nothing must be done before a route changes. The copies of a path that the programs cannot
+    /// send to are dropped; the error says why.
     pub(super) fn refresh(&mut self, tier: &KernelTier) -> Result<bool, KernelTierError> {
-        let mut is_settled = true;
+        let (mut is_settled, mut failure) = (true, None);
         for (index, path) in self.table.paths().iter().enumerate() {
-            let entry = entry(tier, path)?;
+            let entry = match entry(tier, path) {
+                Err(error @ KernelTierError::Path(_)) => {
+                    failure.get_or_insert(error);
+                    path.unusable(DropCause::TargetUnreachable)
+                }
+                entry => entry?,
+            };
             is_settled &= self.paths.update(index, &entry)? && entry.state.is_none();
         }
-        Ok(is_settled)
+        failure.map_or(Ok(is_settled), Err)
     }
 
     /// Restarts paths that a program has stopped, because a clone left without outer headers.
-    /// Returns the number of these paths.
-    pub(super) fn restart_stopped(&mut self, tier: &KernelTier) -> Result<usize, KernelTierError> {
+    pub(super) fn restart_stopped(&mut self, tier: &KernelTier) -> Result<(), KernelTierError> {
         let stopped = self.paths.stopped()?;
-        for path in &stopped {
-            if let Some(entry) = self.paths.entry(*path) {
-                tier.encapsulate_again_at(entry.device_index)?;
-            }
-            self.paths.write_again(*path)?;
+        let entries = stopped.iter().filter_map(|path| self.paths.entry(*path));
+        let devices: BTreeSet<u32> = entries.map(|entry| entry.device_index).collect();
+        for device in devices {
+            tier.encapsulate_first_at(device)?;
         }
-        Ok(stopped.len())
+        for path in stopped {
+            self.paths.write_again(path)?;
+        }
+        Ok(())
     }
 }
 
@@ -162,7 +171,7 @@ fn load_direction(
 
 /// The entry of a path for its current route.
 fn entry(tier: &KernelTier, path: &KernelPath) -> Result<PathEntry, KernelTierError> {
-    use crate::dataplane::DropCause::{NoTargetAddress, TargetUnreachable};
+    use DropCause::{NoTargetAddress, TargetUnreachable};
     let Some(destination) = path.destination else { return Ok(path.unusable(NoTargetAddress)) };
     match tier.egress().frame_route(destination, path.source) {
         FrameRoute::Ready { route, stale } => {

@@ -32,6 +32,8 @@ pub struct KernelMirror {
     has_last_counts: bool,
     /// The segments of super-frames that replaced programs counted.
     retired_segments: u64,
+    /// The copies of programs that are no longer in `retired`.
+    past_targets: Vec<TargetReport>,
     current: Generation,
     /// Replaced programs whose last counts are still to be read.
     retired: Vec<Retired>,
@@ -73,6 +75,7 @@ impl KernelMirror {
             state: MirrorState::Silent,
             has_last_counts: false,
             retired_segments: 0,
+            past_targets: Vec::new(),
             current,
             retired: Vec::new(),
             links,
@@ -88,7 +91,9 @@ impl KernelMirror {
     pub fn set_table(&mut self, table: Arc<MirrorTable>) -> Result<(), KernelTierError> {
         let next = Generation::load(&self.tier, &table, self.state)?;
         for (direction, link) in DIRECTIONS.into_iter().zip(&self.links) {
-            link.update(next.tap(direction))?;
+            if let Err(error) = link.update(next.tap(direction)) {
+                return Err(self.keep_current(table, next, error));
+            }
         }
         self.retired_segments += self.current.super_frame_segments();
         self.counted_table = Arc::clone(&table);
@@ -97,6 +102,21 @@ impl KernelMirror {
         self.routes = None;
         self.retired.push(Retired { table, generation, since: Stopwatch::start() });
         Ok(())
+    }
+
+    /// Puts the current programs back in force after the kernel refused one of the next ones.
+    fn keep_current(
+        &mut self,
+        table: Arc<MirrorTable>,
+        generation: Generation,
+        error: std::io::Error,
+    ) -> KernelTierError {
+        for (direction, link) in DIRECTIONS.into_iter().zip(&self.links) {
+            // A program that is in force already is not refused.
+            let _ = link.update(self.current.tap(direction));
+        }
+        self.retired.push(Retired { table, generation, since: Stopwatch::start() });
+        error.into()
     }
 
     /// Changes what the programs do with the frames that sessions accept. What silent programs
@@ -146,7 +166,15 @@ impl KernelMirror {
                 counters.add(&old.reordered_for(&retired.table, &self.counted_table));
             }
         }
-        self.retired.retain(|retired| retired.since.elapsed() < RETIRED_FOR);
+        let (ended, retired): (Vec<_>, Vec<_>) = std::mem::take(&mut self.retired)
+            .into_iter()
+            .partition(|retired| retired.since.elapsed() >= RETIRED_FOR);
+        self.retired = retired;
+        for ended in &ended {
+            for report in reports(&ended.generation) {
+                report.add_to(&mut self.past_targets);
+            }
+        }
         let mut new = Counters::new(&self.table);
         self.current.add_counts(&mut new)?;
         if self.state != MirrorState::Silent || std::mem::take(&mut self.has_last_counts) {
@@ -185,25 +213,35 @@ impl KernelMirror {
         self.current.unaccounted()
     }
 
-    /// The copies by path.
+    /// The copies by target address and egress device, of all programs so far.
     #[must_use]
     pub fn target_reports(&self) -> Vec<TargetReport> {
-        let counts = self.current.path_counts().into_iter();
-        let reports = counts.filter_map(|(path, entry, [sent, sent_bytes])| {
-            Some(TargetReport {
-                target: path.target,
-                destination: path.destination?,
-                sent,
-                sent_bytes,
-                no_route: 0,
-                refused: 0,
-                unreachable: 0,
-                device_index: entry.map(|entry| entry.device_index),
-                is_tunnelled: false,
-            })
-        });
-        reports.collect()
+        let mut sums = self.past_targets.clone();
+        let retired = self.retired.iter().map(|retired| &retired.generation);
+        for report in retired.chain([&self.current]).flat_map(reports) {
+            report.add_to(&mut sums);
+        }
+        sums
     }
+}
+
+/// The copies of the programs of one table, by path.
+fn reports(generation: &Generation) -> Vec<TargetReport> {
+    let counts = generation.path_counts().into_iter();
+    let reports = counts.filter_map(|(path, entry, [sent, sent_bytes])| {
+        Some(TargetReport {
+            target: path.target,
+            destination: path.destination?,
+            sent,
+            sent_bytes,
+            no_route: 0,
+            refused: 0,
+            unreachable: 0,
+            device_index: entry.map(|entry| entry.device_index),
+            is_tunnelled: false,
+        })
+    });
+    reports.collect()
 }
 
 const fn hook(direction: Direction) -> Hook {

@@ -32,12 +32,14 @@ pub struct KernelTier {
     marks: KernelMarks,
     types: KernelTypes,
     context: Map,
-    encapsulator: Program,
+    /// Two instances of one program: a program can be attached to a device once, and the second one
+    /// is put in front before the first one is detached.
+    encapsulators: [Program; 2],
     pad: Pad,
     _pad_port: Link,
     egress: Arc<Egress>,
-    /// The encapsulators, by index of the egress device.
-    devices: Mutex<HashMap<u32, Link>>,
+    /// By index of the egress device: the instance that is attached, and its link.
+    devices: Mutex<HashMap<u32, (usize, Link)>>,
     /// When the kernel was last asked to resolve or verify a neighbour.
     asked: Mutex<HashMap<NeighbourId, Stopwatch>>,
 }
@@ -61,7 +63,7 @@ impl KernelTier {
         let marks = KernelMarks { own: mark };
         let context = Map::create(MapKind::PerCpuArray, CONTEXT_LEN, 1)?;
         let load_at = |place| load(&encapsulator(place, marks)?, &[&context], &types);
-        let at_device = load_at(Place::EgressDevice)?;
+        let at_device = [load_at(Place::EgressDevice)?, load_at(Place::EgressDevice)?];
         let at_pad = load_at(Place::PadPort)?;
         let pad = Pad::create(mark)?;
         // Kernels without tcx do not know the type of the link.
@@ -73,7 +75,7 @@ impl KernelTier {
             marks,
             types,
             context,
-            encapsulator: at_device,
+            encapsulators: at_device,
             pad,
             _pad_port: pad_port,
             egress,
@@ -111,16 +113,23 @@ impl KernelTier {
     pub(super) fn encapsulate_at(&self, device_index: u32) -> Result<(), KernelTierError> {
         let mut devices = locked(&self.devices);
         if let Entry::Vacant(device) = devices.entry(device_index) {
-            device.insert(self.encapsulator.attach(device_index, Hook::Egress)?);
+            let [first, _] = &self.encapsulators;
+            device.insert((0, first.attach(device_index, Hook::Egress)?));
         }
         Ok(())
     }
 
-    /// Attaches the encapsulator to an egress device again, because a clone left without it: another
-    /// program there runs before it.
-    pub(super) fn encapsulate_again_at(&self, device_index: u32) -> Result<(), KernelTierError> {
-        locked(&self.devices).remove(&device_index);
-        self.encapsulate_at(device_index)
+    /// Puts an encapsulator in front of all other programs of an egress device again, because a
+    /// clone left without it: another program runs before it.
+    pub(super) fn encapsulate_first_at(&self, device_index: u32) -> Result<(), KernelTierError> {
+        let mut devices = locked(&self.devices);
+        let attached = devices.get(&device_index).map_or(1, |(instance, _)| *instance);
+        let other = 1 - attached.min(1);
+        if let Some(encapsulator) = self.encapsulators.get(other) {
+            let link = encapsulator.attach(device_index, Hook::Egress)?;
+            devices.insert(device_index, (other, link));
+        }
+        Ok(())
     }
 
     /// Asks the kernel to resolve or verify a neighbour, at most once in [`ASK_AGAIN_AFTER`].

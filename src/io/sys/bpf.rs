@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 
 use crate::bpf::{FunctionKind, Instruction, type_information};
 
@@ -277,7 +278,13 @@ fn load_types() -> io::Result<OwnedFd> {
 /// The number of processors that the kernel has values for: one more than the last one in
 /// `/sys/devices/system/cpu/possible`, such as `0-7`.
 fn possible_processors() -> io::Result<usize> {
+    /// It does not change while the kernel runs.
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    if let Some(count) = COUNT.get() {
+        return Ok(*count);
+    }
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible")?;
     let last = text.trim().rsplit([',', '-']).next().and_then(|last| last.parse::<usize>().ok());
-    last.map(|last| last + 1).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let count = last.map(|last| last + 1).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(*COUNT.get_or_init(|| count))
 }

@@ -31,6 +31,15 @@ pub struct TargetReport {
 }
 
 impl TargetReport {
+    /// Adds it to the report of the same address and device in a list, or appends it.
+    pub(crate) fn add_to(self, reports: &mut Vec<Self>) {
+        let key = |one: &Self| (one.destination, one.device_index);
+        match reports.iter_mut().find(|known| key(known) == key(&self)) {
+            Some(known) => known.add(&self),
+            None => reports.push(self),
+        }
+    }
+
     /// Adds the counters of other datagrams to the same address.
     pub(crate) const fn add(&mut self, other: &Self) {
         self.sent += other.sent;

@@ -10,6 +10,7 @@ use super::{IDLE_WAIT, WorkerThread};
 use crate::dataplane::MirrorTable;
 use crate::dataplane::kernel::MirrorState;
 use crate::io::clock::Stopwatch;
+use crate::io::kernel::KernelTierError;
 use crate::io::udp::TargetReport;
 use crate::runtime::kernel_programs::{AttachCommand, AttachedPrograms, ProgramsReport};
 
@@ -30,8 +31,13 @@ impl WorkerThread {
         match attach(self.worker.table()) {
             Ok(programs) => {
                 let is_suspended = false;
-                self.programs =
-                    Some(AttachedPrograms { programs, keeps_table, is_suspended, report });
+                self.programs = Some(AttachedPrograms {
+                    programs,
+                    keeps_table,
+                    is_suspended,
+                    path_warning: None,
+                    report,
+                });
                 self.suspend_programs();
                 // If this fails, the source is closed when the programs start.
                 let _ = self.source.as_mut().map(|source| source.close());
@@ -132,7 +138,7 @@ impl WorkerThread {
         self.detached_segments += attached.programs.super_frame_segments();
         self.accounting.add_miscounted(attached.programs.unaccounted());
         for report in attached.programs.target_reports() {
-            add_report(&mut self.detached_targets, report);
+            report.add_to(&mut self.detached_targets);
         }
     }
 
@@ -152,12 +158,35 @@ impl WorkerThread {
     pub(super) fn wait_without_source(&mut self) -> bool {
         let interval = if self.programs.is_some() { REFRESH_INTERVAL } else { IDLE_WAIT };
         self.port.waker().wait(interval);
-        if let Some(attached) = &mut self.programs
-            && let Err(error) = attached.programs.refresh()
-        {
-            self.fail(&io::Error::other(error));
+        if let Some(Err(error)) = self.programs.as_mut().map(|one| one.programs.refresh()) {
+            self.report_unusable_path(error);
         }
         self.programs.is_some()
+    }
+
+    /// The programs cannot send to a target, whose copies they count as dropped: the supervisor is
+    /// told so that it uses the ring, or a warning is reported once.
+    fn report_unusable_path(&mut self, error: KernelTierError) {
+        let table = Arc::clone(self.worker.table());
+        let Some(attached) = &mut self.programs else { return };
+        if !matches!(error, KernelTierError::Path(_)) {
+            return self.fail(&io::Error::other(error));
+        }
+        if attached.keeps_table {
+            let warning = error.to_string();
+            if attached.path_warning.as_ref() != Some(&warning) {
+                attached.path_warning = Some(warning.clone());
+                self.warnings.push(warning);
+                self.publish_status();
+            }
+            return;
+        }
+        attached.is_suspended = true;
+        let suspended = attached.programs.suspend(&table);
+        (attached.report)(ProgramsReport::Refused(error.into()));
+        if let Err(error) = suspended {
+            self.fail(&error);
+        }
     }
 
     /// The copies of the sockets and of the programs, by target.
@@ -165,18 +194,9 @@ impl WorkerThread {
         let mut reports = self.sink.inner().target_reports();
         let attached = self.programs.iter().flat_map(|one| one.programs.target_reports());
         for report in self.detached_targets.iter().copied().chain(attached) {
-            add_report(&mut reports, report);
+            report.add_to(&mut reports);
         }
         reports
-    }
-}
-
-/// Adds a report to the one of the same address and device, or appends it.
-fn add_report(reports: &mut Vec<TargetReport>, report: TargetReport) {
-    let key = |one: &TargetReport| (one.destination, one.device_index);
-    match reports.iter_mut().find(|known| key(known) == key(&report)) {
-        Some(known) => known.add(&report),
-        None => reports.push(report),
     }
 }
 
